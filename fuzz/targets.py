@@ -1,4 +1,4 @@
-"""What is fuzzed: how bytes become the input of each property, and the first inputs to grow from."""
+"""The targets of the fuzzer: how bytes become the input of each property check, and the seeds."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.fuzz.markdown_alphabet import spelled, spelling
+from tests.fuzz.markdown_alphabet import decode_text, encode_text
 from tests.fuzz.posted_texts import POSTED
-from tests.fuzz.properties.actions import is_grouped, is_logged_as_text, is_one_command, is_set
-from tests.fuzz.properties.answers import WORDS, is_answered, is_read, is_taken
-from tests.fuzz.properties.diffs import is_cut_anywhere, tells_of_files, tells_the_truth
-from tests.fuzz.properties.github import is_told, is_understood
-from tests.fuzz.properties.markdown import does_nothing, keeps_its_limit, stays_itself
-from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
-from tests.fuzz.properties.state import is_a_report_or_refused, is_a_state_or_nothing, signed
+from tests.fuzz.properties.actions import check_annotation, check_group, check_log, check_outputs
+from tests.fuzz.properties.answers import (
+    WORDS,
+    check_finding_collector,
+    check_reading_tools,
+    check_report_findings,
+)
+from tests.fuzz.properties.diffs import check_git_output, check_hunks, check_truncated_patch
+from tests.fuzz.properties.github import check_conversation, check_error
+from tests.fuzz.properties.markdown import check_cut_text, check_posted_text, check_sanitized_text
+from tests.fuzz.properties.settings import check_config, check_event, check_globs, check_yaml
+from tests.fuzz.properties.state import check_comment, check_report, signed
 from tests.fuzz.properties.verdicts import WORDS as OPINION_WORDS
 from tests.fuzz.properties.verdicts import (
-    drops_nothing_without_a_reason,
-    instructs_or_not,
-    is_told_within_bounds,
-    stands_above_its_template,
+    check_front_matter,
+    check_instructions,
+    check_report_summary,
+    check_verdicts,
 )
-from tests.fuzz.samples import CALL, EVENT, GRAPHQL, REPORT, REST, STATE, TELLING, VERDICTS
+from tests.fuzz.samples import CALL, EVENT, GRAPHQL, REPORT, REST, STATE, SUMMARY_CALL, VERDICTS
 from tests.fuzz.values import edited
 from tests.hard_diffs import AVAILABLE, CASES
 from tests.publish.samples import PATCH
@@ -38,18 +43,18 @@ from hunkwise.tracking.state import SUMMARY_MARKER
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One surface: what is run on bytes and raises where a property does not hold."""
+    """One target: `run` takes bytes and raises if a property does not hold."""
 
     run: Callable[[bytes], None]
     seeds: tuple[bytes, ...] = ()
     words: tuple[bytes, ...] = ()
-    """Pieces that the fuzzer is told of, because it would hardly come upon them."""
+    """Dictionary words that the fuzzer would hardly find by itself."""
     longest: int = 2_000
-    """Bytes of an input."""
+    """Maximum bytes of an input."""
 
 
 _DEEPEST: Final = 60
-"""Levels of what is written as JSON first: several may come to stand within each other, and json has its limit."""
+"""Nesting of values that are written as JSON: several may be nested, and json has a limit."""
 
 
 def _written(value: object) -> bytes:
@@ -57,101 +62,101 @@ def _written(value: object) -> bytes:
 
 
 def _diff(raw: bytes) -> None:
-    tells_the_truth(raw)
-    is_cut_anywhere(raw, len(raw) * 2 // 3)
+    check_hunks(raw)
+    check_truncated_patch(raw, len(raw) * 2 // 3)
 
 
 def _records(raw: bytes) -> None:
-    tells_of_files(raw, cut=False)
-    tells_of_files(raw, cut=True)
+    check_git_output(raw, cut=False)
+    check_git_output(raw, cut=True)
 
 
 def _yaml(raw: bytes) -> None:
-    reads_what_yaml_says(raw)
-    configures(raw)
+    check_yaml(raw)
+    check_config(raw)
 
 
 def _event(raw: bytes) -> None:
     names = (*PUBLISHING_EVENTS, *COMMAND_EVENTS)
     name = names[raw[0] % len(names)] if raw else names[0]
     publishing = bool(raw) and raw[0] > 127
-    asks(name, raw[1:], publishing)
-    asks(name, _written(edited(raw[1:], EVENT, WORDS, _DEEPEST)), publishing)
+    check_event(name, raw[1:], publishing)
+    check_event(name, _written(edited(raw[1:], EVENT, WORDS, _DEEPEST)), publishing)
 
 
 def _globs(raw: bytes) -> None:
     path, *patterns = raw.decode("utf-8", "surrogateescape").split("\n")
-    matches_or_not(tuple(patterns), path)
+    check_globs(tuple(patterns), path)
 
 
 def _markdown(raw: bytes) -> None:
-    stays_itself(spelled(raw))
-    keeps_its_limit(spelled(raw[1:]), raw[0] if raw else 0)
+    check_sanitized_text(decode_text(raw))
+    check_cut_text(decode_text(raw[1:]), raw[0] if raw else 0)
 
 
 def _posted(raw: bytes) -> None:
     places = sorted(POSTED)
-    does_nothing(places[raw[0] % len(places)] if raw else places[0], spelled(raw[1:]))
+    check_posted_text(places[raw[0] % len(places)] if raw else places[0], decode_text(raw[1:]))
 
 
 def _speech(raw: bytes) -> None:
-    said = raw.decode("utf-8", "surrogateescape")
-    first, _, second = said.partition("\0")
-    is_logged_as_text(said)
-    is_one_command(first, second, said, len(raw))
-    is_grouped(first, second)
+    text = raw.decode("utf-8", "surrogateescape")
+    first, _, second = text.partition("\0")
+    check_log(text)
+    check_annotation(first, second, text, len(raw))
+    check_group(first, second)
 
 
 def _outputs(raw: bytes) -> None:
     first, _, second = raw.decode("utf-8", "surrogateescape").partition("\0")
-    is_set(first, second)
+    check_outputs(first, second)
 
 
 def _answers(raw: bytes) -> None:
     call = edited(raw, CALL, WORDS)
-    is_read(call)
-    is_taken(call)
+    check_report_findings(call)
+    check_finding_collector(call)
 
 
 def _opinions(raw: bytes) -> None:
     half = len(raw) // 2
-    drops_nothing_without_a_reason(
-        [edited(part, VERDICTS, OPINION_WORDS) for part in (raw[:half], raw[half:])]
-    )
-    is_told_within_bounds(edited(raw, TELLING, OPINION_WORDS))
+    check_verdicts([edited(part, VERDICTS, OPINION_WORDS) for part in (raw[:half], raw[half:])])
+    check_report_summary(edited(raw, SUMMARY_CALL, OPINION_WORDS))
 
 
 def _front(raw: bytes) -> None:
-    stands_above_its_template(raw.decode("utf-8", "replace"))
-    stands_above_its_template("---\n" + raw.decode("utf-8", "replace"))
-    instructs_or_not(raw)
-    instructs_or_not(b"---\napplyTo: " + raw)
+    check_front_matter(raw.decode("utf-8", "replace"))
+    check_front_matter("---\n" + raw.decode("utf-8", "replace"))
+    check_instructions(raw)
+    check_instructions(b"---\napplyTo: " + raw)
 
 
 def _tools(raw: bytes) -> None:
-    is_answered(edited(raw, {"path": "src/a.py", "pattern": "x", "paths": ["src"], "start_line": 1}, WORDS))
+    check_reading_tools(
+        edited(raw, {"path": "src/a.py", "pattern": "x", "paths": ["src"], "start_line": 1}, WORDS)
+    )
 
 
 def _state(raw: bytes) -> None:
     for content in (raw, _written(edited(raw, STATE, WORDS, _DEEPEST))):
         packed = b64encode(zlib.compress(content)).decode("ascii")
-        is_a_state_or_nothing(f"{SUMMARY_MARKER}\n\n<!-- hunkwise:state v1 {packed} -->")
-    is_a_state_or_nothing(raw.decode("utf-8", "surrogateescape"))
+        check_comment(f"{SUMMARY_MARKER}\n\n<!-- hunkwise:state v1 {packed} -->")
+    check_comment(raw.decode("utf-8", "surrogateescape"))
 
 
 def _report(raw: bytes) -> None:
-    is_a_report_or_refused(raw)
+    check_report(raw)
     changed: Any = edited(raw, REPORT, WORDS, _DEEPEST)
     if isinstance(changed, dict):
-        is_a_report_or_refused(signed(changed))
+        check_report(signed(changed))
 
 
 def _forge(raw: bytes) -> None:
     half = len(raw) // 2
-    is_understood(edited(raw[:half], GRAPHQL, WORDS), edited(raw[half:], REST, WORDS))
+    check_conversation(edited(raw[:half], GRAPHQL, WORDS), edited(raw[half:], REST, WORDS))
     text = raw.decode("utf-8", "surrogateescape")
     status = 300 + (raw[0] if raw else 0)
-    is_told(
+    check_error(
         status, {"location": text[1:], "retry-after": text[1:13], "x-ratelimit-reset": text[1:13]}, text[1:]
     )
 
@@ -163,7 +168,7 @@ _DIFF_WORDS = (
 _RAW = b":100644 100644 1 2 M\tsrc/a.py\n\ndiff --git a/src/a.py b/src/a.py\n--- a/src/a.py\n+++ b/src/a.py\n"
 _YAML_WORDS = tuple(b"version: 1|ignore:|prompts:|- name: |<<: *a|!!int |&a |%YAML 1.2|\\x0a  ".split(b"|"))
 _LOG_WORDS = tuple(b"::error:: ##[error] ::stop-commands:: %0A %25 \\xe2\\x80\\xa8 \\xe2\\x80\\x8b".split())
-_MARKDOWN = tuple(spelling(text) for text in HOSTILE)
+_MARKDOWN = tuple(encode_text(text) for text in HOSTILE)
 
 TARGETS: Final[Mapping[str, Target]] = {
     "diff": Target(_diff, (PATCH, *_HARD), _DIFF_WORDS, 4_000),

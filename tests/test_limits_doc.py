@@ -24,23 +24,23 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "One input": (
         ["hunkwise.settings.parsing:MAX_INPUT"],
-        "tests/settings/test_inputs.py::test_an_input_that_is_too_long_is_named_and_not_shown",
+        "tests/settings/test_inputs.py::test_too_long_input_is_an_error_without_the_value",
     ),
     "Prompts of a run": (
         ["hunkwise.settings.prompt_settings:MAX_PROMPTS"],
-        "tests/settings/test_inputs.py::test_prompts_and_addresses_beyond_those_that_are_used_are_counted",
+        "tests/settings/test_inputs.py::test_unused_prompts_and_addresses_are_counted",
     ),
     "Addresses in `copilot-url`": (
         ["hunkwise.settings.inputs:MAX_ADDRESSES"],
-        "tests/settings/test_inputs.py::test_prompts_and_addresses_beyond_those_that_are_used_are_counted",
+        "tests/settings/test_inputs.py::test_unused_prompts_and_addresses_are_counted",
     ),
     "Unknown inputs that are named": (
         ["hunkwise.settings.parsing:MAX_UNKNOWN"],
-        "tests/settings/test_inputs.py::test_unknown_inputs_beyond_the_first_are_counted",
+        "tests/settings/test_inputs.py::test_further_unknown_inputs_are_counted",
     ),
     "Configuration file": (
         ["hunkwise.settings.strict_yaml:MAX_BYTES", "hunkwise.settings.strict_yaml:MAX_DEPTH"],
-        "tests/settings/test_strict_yaml.py::test_an_unreadable_document_is_told_once",
+        "tests/settings/test_strict_yaml.py::test_unreadable_document_has_one_error",
     ),
     "Faults of a configuration that are named": (
         ["hunkwise.settings.config_errors:MAX_FAULTS"],
@@ -76,7 +76,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "An answer of GitHub's API, unpacked": (
         ["hunkwise.github.responses:MAX_ANSWER"],
-        "tests/github/test_transport.py::test_an_answer_that_is_too_large_is_not_read_to_its_end",
+        "tests/github/test_transport.py::test_too_large_response_is_not_read_to_its_end",
     ),
     "Files that GitHub lists": (
         ["hunkwise.domain.limits:CHANGED_FILES"],
@@ -88,15 +88,15 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Git's diff": (
         ["hunkwise.repository.git:DIFF_LIMIT"],
-        "tests/repository/test_git.py::test_a_diff_above_the_limit_names_the_files_that_it_could_not_read",
+        "tests/repository/test_git.py::test_diff_above_limit_lists_files_without_patch",
     ),
     "Any other short answer of git": (
         ["hunkwise.repository.git:SMALL_OUTPUT"],
-        "tests/repository/test_git_process.py::test_an_endless_answer_is_read_to_the_limit",
+        "tests/repository/test_git_process.py::test_endless_output_is_read_to_the_limit",
     ),
     "Patch of one file": (
         ["hunkwise.plan.selection:PATCH_LIMIT"],
-        "tests/plan/test_selection.py::test_what_cannot_be_shown_says_why",
+        "tests/plan/test_selection.py::test_file_without_readable_lines_has_a_reason",
     ),
     "One line of a diff": (
         ["hunkwise.domain.text:LINE_LIMIT"],
@@ -104,7 +104,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "A report that is published (`publish`)": (
         ["hunkwise.publish.report_input:MAX_BYTES", "hunkwise.publish.report:MAX_FINDINGS"],
-        "tests/publish/test_report_input.py::test_too_many_findings_are_an_error_and_never_cut",
+        "tests/publish/test_report_input.py::test_too_many_findings_are_an_error",
     ),
     "State in the summary comment, unpacked": (
         ["hunkwise.tracking.state:_LARGEST"],
@@ -112,7 +112,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "A rendered prompt": (
         ["hunkwise.prompts.sandbox:MAX_PROMPT"],
-        "tests/prompts/test_sandbox.py::test_a_prompt_of_the_greatest_length_is_rendered",
+        "tests/prompts/test_sandbox.py::test_prompt_of_maximum_length_is_rendered",
     ),
     "A template of your own": (
         [
@@ -120,7 +120,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.prompts.sandbox:CPU_SECONDS",
             "hunkwise.prompts.sandbox:MEMORY",
         ],
-        "tests/prompts/test_renderer.py::test_a_template_that_does_not_end_is_ended",
+        "tests/prompts/test_renderer.py::test_endless_template_is_stopped",
     ),
     "Code around the changed lines": (
         [f"hunkwise.flows.code_context:{name}" for name in ("MAX_SOURCE", "MAX_FILES", "SECONDS")],
@@ -149,11 +149,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "A message from the CLI, a model's answer among them": (
         ["hunkwise.copilot.connection:MAX_MESSAGE"],
-        "tests/copilot/test_message_limit.py::test_the_first_message_is_bounded_already",
+        "tests/copilot/test_message_limit.py::test_limit_applies_to_first_message",
     ),
     "Text of a model outside of its report, and of an error message": (
         ["hunkwise.copilot.session:MAX_WORDS"],
-        "tests/copilot/test_errors.py::test_of_a_message_the_beginning_is_kept",
+        "tests/copilot/test_errors.py::test_long_message_is_cut",
     ),
     "A line that the CLI prints": (
         ["hunkwise.copilot.sidecar:_LINE_BYTES"],
@@ -161,19 +161,19 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Processes and threads of the CLI in the container": (
         ["hunkwise.copilot.sidecar:MAX_PROCESSES"],
-        "tests/copilot/test_isolation.py::test_a_user_of_its_own_has_a_limit_of_processes",
+        "tests/copilot/test_isolation.py::test_separate_user_has_a_limit_of_processes",
     ),
     "Memory of each of the CLI's processes": (
         ["hunkwise.copilot.sidecar:MAX_MEMORY"],
-        "tests/copilot/test_sidecar.py::test_a_cli_can_neither_allocate_nor_write_without_bounds",
+        "tests/copilot/test_sidecar.py::test_memory_and_file_size_of_cli_are_limited",
     ),
     "A file that the CLI writes": (
         ["hunkwise.copilot.sidecar:MAX_FILE"],
-        "tests/copilot/test_sidecar.py::test_a_cli_can_neither_allocate_nor_write_without_bounds",
+        "tests/copilot/test_sidecar.py::test_memory_and_file_size_of_cli_are_limited",
     ),
     "Findings of one call": (
         ["hunkwise.prompts.report_findings:MAX_FINDINGS"],
-        "tests/prompts/test_report_findings.py::test_what_is_above_the_limit_of_a_call_is_asked_for_again",
+        "tests/prompts/test_report_findings.py::test_findings_above_limit_of_a_call_are_requested_again",
     ),
     "Findings of one question": (
         ["hunkwise.flows.finding_collector:MAX_FINDINGS", "hunkwise.flows.finding_collector:_MAX_CALLS"],
@@ -185,11 +185,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Summary of a change": (
         ["hunkwise.domain.finding:MAX_OVERVIEW", "hunkwise.domain.finding:MAX_AREAS"],
-        "tests/prompts/test_report_summary.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
+        "tests/prompts/test_report_summary.py::test_long_texts_are_cut_without_a_fault",
     ),
     "Texts on an area, and on the risk": (
         ["hunkwise.domain.finding:MAX_AREA", "hunkwise.domain.finding:MAX_WORDS"],
-        "tests/prompts/test_report_summary.py::test_what_is_too_long_is_cut_and_needs_no_second_call",
+        "tests/prompts/test_report_summary.py::test_long_texts_are_cut_without_a_fault",
     ),
     "A diagram": (
         [
@@ -197,7 +197,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.publish.change_summary:_MOST_LINES",
             "hunkwise.publish.change_summary:_LONGEST_LINE",
         ],
-        "tests/publish/test_mermaid.py::test_what_could_do_more_is_not_shown_and_the_reason_is_told",
+        "tests/publish/test_mermaid.py::test_unsafe_diagram_is_rejected_with_reason",
     ),
     "Summaries of the parts in the question for a summary": (
         ["hunkwise.flows.summary:_MAX_CHUNK_SUMMARIES"],
@@ -213,7 +213,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "A corrected text of the second opinion": (
         ["hunkwise.prompts.report_verdicts:MAX_CORRECTION"],
-        "tests/prompts/test_report_verdicts.py::test_a_correction_that_is_a_novel_is_cut_and_half_a_character_replaced",
+        "tests/prompts/test_report_verdicts.py::test_long_correction_is_cut_and_lone_surrogate_replaced",
     ),
     "Earlier findings that are asked about because of changes elsewhere": (
         ["hunkwise.flows.planning:MOST_ELSEWHERE"],
@@ -229,19 +229,19 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Code in one question of the second opinion": (
         ["hunkwise.flows.verification:_MAX_CODE"],
-        "tests/plan/test_chunking.py::test_there_is_never_more_than_room",
+        "tests/plan/test_chunking.py::test_selected_hunks_are_within_the_limit",
     ),
     "Verdicts of one call": (
         ["hunkwise.prompts.report_verdicts:MAX_VERDICTS", "hunkwise.prompts.report_verdicts:_MAX_CALLS"],
-        "tests/prompts/test_report_verdicts.py::test_what_cannot_be_read_is_told_and_counts_for_nothing",
+        "tests/prompts/test_report_verdicts.py::test_invalid_verdict_is_reported_and_ignored",
     ),
     "Evidence of a verdict": (
         ["hunkwise.prompts.report_verdicts:MAX_EVIDENCE"],
-        "tests/prompts/test_report_verdicts.py::test_a_novel_is_cut",
+        "tests/prompts/test_report_verdicts.py::test_long_evidence_is_cut",
     ),
     "A list or an object that a model sends as JSON text": (
         ["hunkwise.prompts.report_call:_MAX_JSON"],
-        "tests/prompts/test_report_findings.py::test_what_is_no_list_is_told_and_nothing_of_it_is_guessed",
+        "tests/prompts/test_report_findings.py::test_findings_that_are_not_a_list_are_a_fault",
     ),
     "Splits of a question that is too large for the model": (
         ["hunkwise.flows.analysis:MAX_SPLITS"],
@@ -249,7 +249,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Title, body and suggestion of a finding": (
         ["hunkwise.prompts.report_findings:_MAX_TITLE", "hunkwise.prompts.report_findings:_MAX_BODY"],
-        "tests/prompts/test_report_findings.py::test_long_texts_are_cut_and_not_refused",
+        "tests/prompts/test_report_findings.py::test_long_texts_are_cut_and_not_rejected",
     ),
     "Answer to a command": (
         [
@@ -277,7 +277,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Arguments of a tool": (
         ["hunkwise.copilot.tools:_MAX_DEPTH", "hunkwise.copilot.tools:_MAX_PATHS"],
-        "tests/copilot/test_tools.py::test_a_search_asks_for_what_was_meant",
+        "tests/copilot/test_tools.py::test_search_arguments_are_normalized",
     ),
     "Answer of a reading tool": (
         [
@@ -286,23 +286,23 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.copilot.tools:MAX_NAMES",
             "hunkwise.domain.pull_request:MAX_HITS",
         ],
-        "tests/copilot/test_tools.py::test_a_long_file_is_read_in_parts",
+        "tests/copilot/test_tools.py::test_long_file_is_cut_with_next_line_number",
     ),
     "A search": (
         ["hunkwise.repository.git:GREP_TIMEOUT", "hunkwise.repository.git:GREP_MEMORY"],
-        "tests/repository/test_git.py::test_a_pattern_that_is_wrong_or_needs_too_much_is_an_error_with_a_remedy",
+        "tests/repository/test_git.py::test_invalid_or_expensive_pattern_is_an_error_with_hint",
     ),
     "Reading calls": (
         ["hunkwise.domain.model:TOOL_CALLS_PER_MODEL_CALL"],
-        "tests/copilot/test_budget.py::test_too_many_reading_calls_end_the_reading_and_not_the_report",
+        "tests/copilot/test_budget.py::test_reading_calls_above_limit_are_not_run",
     ),
     "Refused permissions": (
         ["hunkwise.domain.model:MAX_DENIALS"],
-        "tests/copilot/test_budget.py::test_a_model_that_keeps_asking_for_permissions_is_ended",
+        "tests/copilot/test_budget.py::test_repeated_permission_requests_end_turn",
     ),
     "Model calls": (
         ["hunkwise.settings.config:max-model-calls"],
-        "tests/copilot/test_budget.py::test_a_looping_model_is_called_as_often_as_allowed",
+        "tests/copilot/test_budget.py::test_looping_model_is_called_up_to_limit",
     ),
     "Questions at the same time": (
         ["hunkwise.settings.config:parallel"],
@@ -310,7 +310,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Files of a commit that is audited": (
         ["hunkwise.repository.history:_LISTING"],
-        "tests/repository/test_history.py::test_a_list_of_files_that_is_too_long_is_an_error",
+        "tests/repository/test_history.py::test_too_long_list_of_files_is_an_error",
     ),
     "`.gitattributes` files of a commit that is audited": (
         ["hunkwise.commands.audit_stages:_MOST_ATTRIBUTES", "hunkwise.flows.base_config:MAX_TEXT"],
@@ -318,19 +318,19 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "History that decides on the order": (
         ["hunkwise.repository.history:_COMMITS", "hunkwise.repository.history:_LOG"],
-        "tests/repository/test_history.py::test_of_a_log_that_is_too_long_the_newest_commits_are_counted",
+        "tests/repository/test_history.py::test_too_long_log_counts_the_newest_commits",
     ),
     "Files of a commit that counts as a change": (
         ["hunkwise.repository.history:_MOST_FILES"],
-        "tests/repository/test_history.py::test_activity_counts_the_commits_of_a_year_by_age_and_fixes_by_subject",
+        "tests/repository/test_history.py::test_activity_counts_commits_of_a_year_by_age_and_fixes_by_subject",
     ),
     "Removed and added files among which renames are searched": (
         ["hunkwise.repository.history:_RENAMES"],
-        "tests/repository/test_history.py::test_among_very_many_files_only_those_with_the_same_content_are_renamed",
+        "tests/repository/test_history.py::test_only_equal_contents_are_renames_among_very_many_files",
     ),
     "Shards": (
         ["hunkwise.domain.limits:MATRIX_JOBS", "hunkwise.flows.audit_planning:MOST_SHARDS"],
-        "tests/settings/test_inputs.py::test_a_wrong_input_is_one_sentence_with_its_remedy",
+        "tests/settings/test_inputs.py::test_invalid_input_has_one_error_with_hint",
     ),
     "A plan": (
         ["hunkwise.publish.audit_files:MAX_PLAN_BYTES", "hunkwise.publish.audit_files:_MOST_FILES"],
@@ -386,11 +386,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Text of one finding in a comment": (
         ["hunkwise.publish.documents:_TEXT_LIMIT"],
-        "tests/publish/test_documents.py::test_the_longest_of_everything_fits",
+        "tests/publish/test_documents.py::test_longest_texts_fit",
     ),
     "Text of an answer to a command": (
         ["hunkwise.publish.documents:ANSWER_LIMIT"],
-        "tests/publish/test_documents.py::test_a_long_answer_is_cut",
+        "tests/publish/test_documents.py::test_long_answer_is_cut",
     ),
     "The reply to `/hunkwise config`": (
         ["hunkwise.publish.command_texts:_LONGEST_REPLY", "hunkwise.publish.command_texts:_LONGEST_CELL"],
@@ -398,7 +398,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Body of a review, a summary comment": (
         ["hunkwise.domain.limits:BODY_CHARACTERS"],
-        "tests/publish/test_documents.py::test_a_body_within_its_limit_shows_or_counts_every_finding",
+        "tests/publish/test_documents.py::test_body_within_limit_shows_or_counts_every_finding",
     ),
     "Inline comments": (
         ["hunkwise.settings.config:max-comments"],
@@ -406,15 +406,15 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "Threads that are closed in a run": (
         ["hunkwise.github.comments:MOST_THREADS"],
-        "tests/github/test_threads.py::test_no_more_than_a_hundred_are_closed_in_one_run",
+        "tests/github/test_threads.py::test_at_most_a_hundred_threads_are_closed_in_one_run",
     ),
     "Summary and text of a check run": (
         ["hunkwise.domain.limits:CHECK_TEXT_BYTES"],
-        "tests/github/test_checks.py::test_texts_that_are_too_long_are_cut_visibly",
+        "tests/github/test_checks.py::test_too_long_texts_are_cut_visibly",
     ),
     "Annotations": (
         ["hunkwise.domain.limits:ANNOTATIONS_PER_REQUEST", "hunkwise.domain.limits:ANNOTATION_BYTES"],
-        "tests/publish/test_annotations.py::test_long_texts_are_cut_to_what_github_takes",
+        "tests/publish/test_annotations.py::test_long_texts_are_cut_to_github_limits",
     ),
     "Job summary": (
         ["hunkwise.domain.limits:JOB_SUMMARY_BYTES"],
@@ -430,11 +430,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "SARIF that is uploaded": (
         ["hunkwise.github.checks:_MAX_BYTES"],
-        "tests/github/test_code_scanning.py::test_a_file_above_githubs_limit_is_not_sent",
+        "tests/github/test_code_scanning.py::test_sarif_above_github_limit_is_not_sent",
     ),
     "Writes to GitHub": (
         ["hunkwise.github.connection:_MAX_WRITES", "hunkwise.github.connection:_WINDOW"],
-        "tests/github/test_throttle.py::test_no_more_than_sixty_fall_into_any_minute",
+        "tests/github/test_throttle.py::test_at_most_sixty_writes_per_minute",
     ),
     "`deadline`": (
         ["hunkwise.settings.config:deadline"],
@@ -446,7 +446,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     ),
     "One request to GitHub, from its connection to the last byte": (
         ["hunkwise.github.connection:REQUEST_SECONDS", "hunkwise.github.transport:TIMEOUT"],
-        "tests/github/test_transport.py::test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over",
+        "tests/github/test_transport.py::test_server_that_hangs_in_any_phase_is_a_timeout",
     ),
     "One call of git": (
         ["hunkwise.repository.git_process:TIMEOUT", "hunkwise.repository.git:DIFF_TIMEOUT"],
@@ -478,7 +478,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.enclosing.scope_worker:CPU_SECONDS",
             "hunkwise.enclosing.scopes:LARGEST",
         ],
-        "tests/publish/test_suggestions.py::test_a_late_parser_costs_its_suggestions_and_no_others",
+        "tests/publish/test_suggestions.py::test_parser_timeout_drops_only_its_suggestions",
     ),
 }
 """The first cell of each row: the constants that hold it, as `module:NAME`, and the test that fails without it."""

@@ -1,4 +1,4 @@
-"""The real CLI, connected once for the tests of a module."""
+"""The real CLI, started once for the tests of a module."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.copilot.programs import running, sidecar
-from tests.copilot.sessions import Talk
+from tests.copilot.sessions import ConnectedCli
 
 
 @pytest.fixture(scope="module")
-def talk() -> Iterator[Talk]:
+def cli() -> Iterator[ConnectedCli]:
     with asyncio.Runner() as runner:
         connected = running(sidecar())
         _, connection = runner.run(connected.__aenter__())
-        yield Talk(runner, connection)
+        yield ConnectedCli(runner, connection)
         runner.run(connected.__aexit__(None, None, None))

@@ -1,4 +1,4 @@
-"""A JSON-RPC server of a few lines, framed as the CLI's, that answers what a test likes."""
+"""A small JSON-RPC server with the CLI's framing and the test's answers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from contextlib import contextmanager
 def json_rpc_server(
     answer: Callable[[str], object], host: str = "127.0.0.1", *, size: int = 0
 ) -> Iterator[int]:
-    """The port; `answer` gives the result by the method's name. An answer has `size` bytes at least."""
+    """Yields the port; `answer` returns the result for a method. A response has at least `size` bytes."""
 
-    class Talk(socketserver.StreamRequestHandler):
+    class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             while header := self.rfile.readline():
                 length = int(header.split(b":")[1])
                 self.rfile.readline()
-                asked = json.loads(self.rfile.read(length))
-                said = {"jsonrpc": "2.0", "id": asked["id"], "result": answer(asked["method"])}
-                body = json.dumps(said).encode().rjust(size)
+                request = json.loads(self.rfile.read(length))
+                response = {"jsonrpc": "2.0", "id": request["id"], "result": answer(request["method"])}
+                body = json.dumps(response).encode().rjust(size)
                 self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
     class Server(socketserver.ThreadingTCPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
 
-    with Server((host, 0), Talk) as server:
+    with Server((host, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:

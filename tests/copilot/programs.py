@@ -1,4 +1,4 @@
-"""Programs that stand in for a broken CLI, and looks at processes."""
+"""Sidecars, scripts that replace the CLI, and checks of processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOWHERE = Credential(provider_base_url="http://127.0.0.1:1")
 
 
 def script(folder: Path, body: str, name: str = "copilot") -> Path:
-    """A shell script that can be executed."""
+    """Writes an executable shell script."""
     program = folder / name
     program.write_text(f"#!/bin/sh\n{body}\n")
     program.chmod(0o755)
@@ -32,7 +32,7 @@ def sidecar(
     seconds: float = 15.0,
     **env: str,
 ) -> Sidecar:
-    """A sidecar of the real runtime, or of the program that is given; not started."""
+    """Returns a sidecar of the real runtime, or of the given program; not started."""
     if isinstance(command, Path):
         command = CliCommand(command)
     inherited = environ(**env)
@@ -40,30 +40,30 @@ def sidecar(
 
 
 @contextmanager
-def started(made: Sidecar) -> Iterator[Sidecar]:
-    """Started, and stopped at the end."""
+def started(process: Sidecar) -> Iterator[Sidecar]:
+    """Starts the sidecar, and stops it at the end."""
     try:
-        made.start()
-        yield made
+        process.start()
+        yield process
     finally:
-        made.stop()
+        process.stop()
 
 
 @asynccontextmanager
 async def running(
-    made: Sidecar, heartbeat: Heartbeat | None = None
+    process: Sidecar, heartbeat: Heartbeat | None = None
 ) -> AsyncIterator[tuple[Sidecar, CopilotConnection]]:
-    """Started and connected, closed and stopped at the end."""
-    with started(made):
-        connection = await connect(BoundedClient(await made.ready()), made, heartbeat or Heartbeat())
+    """Starts the sidecar and connects; closes and stops both at the end."""
+    with started(process):
+        connection = await connect(BoundedClient(await process.ready()), process, heartbeat or Heartbeat())
         try:
-            yield made, connection
+            yield process, connection
         finally:
             await connection.close()
 
 
 def alive(pid: int) -> bool:
-    """Whether the process still runs; one that is dead and not yet collected does not."""
+    """Returns whether the process still runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -72,7 +72,7 @@ def alive(pid: int) -> bool:
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Waits for the condition, and says whether it came."""
+    """Waits for the condition, and returns whether it became true."""
     limit = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > limit:
@@ -82,17 +82,17 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """The same on an event loop."""
+    """Does the same on an event loop."""
     return await asyncio.to_thread(until, condition, seconds)
 
 
 def home_of(pid: int) -> Path:
-    """The private home of a sidecar's process."""
+    """Returns the private home of a sidecar's process."""
     entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     (home,) = [entry[5:] for entry in entries if entry.startswith(b"HOME=")]
     return Path(home.decode())
 
 
 def program_of(pid: int) -> Path:
-    """The file that the process runs."""
+    """Returns the executable of the process."""
     return Path(f"/proc/{pid}/exe").resolve()

@@ -1,4 +1,4 @@
-"""Questions to the real CLI through hunkwise's own sessions, as a test puts them."""
+"""Sends questions to the real CLI through hunkwise's sessions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from hunkwise.copilot.connection import CopilotConnection
 from hunkwise.copilot.session import Copilot, ModelSource
 from hunkwise.domain.model import Budget, Deadline, ReportTool, ToolReply
-from hunkwise.domain.model import Question as Asking
+from hunkwise.domain.model import Question as DomainQuestion
 from hunkwise.domain.pull_request import Known, ReadableCode, SearchableCommit
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError
@@ -30,7 +30,7 @@ Take = Callable[[object], ToolReply]
 
 @dataclass
 class FakeRepository:
-    """Files by path; `calls` is what was asked for."""
+    """Files by path; `calls` lists the requests."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     hits: list[tuple[str, int, str]] | None = field(default_factory=list)
@@ -62,8 +62,8 @@ class FakeRepository:
 
 
 @dataclass
-class Desk:
-    """Takes reports: the first `declined` are sent back, the next one is accepted."""
+class ReportCollector:
+    """Collects reports: the first `declined` are rejected, the next one is accepted."""
 
     declined: int = 0
     reports: list[Any] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class Asked:
-    """What came of a question."""
+    """The result of a question."""
 
     reports: list[Any]
     error: ModelError | None
@@ -89,7 +89,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Question:
-    """One question and the limits that it has."""
+    """One question and its limits."""
 
     system: str = "You review."
     prompt: str = "Review this."
@@ -99,15 +99,15 @@ class Question:
     seconds: float = 30.0
     repository: SearchableCommit = field(default_factory=FakeRepository)
     code: ReadableCode | None = None
-    """Instead of the repository alone."""
+    """Replaces `repository` when set."""
     model: str | None = MODEL
     impatient: bool = False
     provider: ProviderConfig = field(default_factory=lambda: ProviderConfig(type="openai"))
-    """Of an own provider; the base URL is put before its own, which begins with a slash."""
+    """Of the user's provider; its base URL is a path that is appended to the server's URL."""
 
 
 def copilot(connection: CopilotConnection, question: Question, provider: ProviderConfig | None) -> Copilot:
-    """Ready to ask, with a deadline of its own."""
+    """Returns a session factory with the question's deadline."""
     return Copilot(
         connection,
         ModelSource(provider),
@@ -116,18 +116,18 @@ def copilot(connection: CopilotConnection, question: Question, provider: Provide
     )
 
 
-def report_tool(desk: Desk) -> ReportTool:
-    """The tool of the questions over the diff, with the desk behind it."""
-    return ReportTool(REPORT, DESCRIPTION, parameters(), desk.take, lambda: desk.done)
+def report_tool(collector: ReportCollector) -> ReportTool:
+    """Returns the report tool of a diff review, which passes reports to the collector."""
+    return ReportTool(REPORT, DESCRIPTION, parameters(), collector.take, lambda: collector.done)
 
 
-def asked_of(question: Question, desk: Desk, budget: Budget) -> Asking:
-    """The question as hunkwise puts it."""
-    return Asking(
+def domain_question(question: Question, collector: ReportCollector, budget: Budget) -> DomainQuestion:
+    """Converts the question to the product's class."""
+    return DomainQuestion(
         "review",
         question.system,
         question.prompt,
-        report_tool(desk),
+        report_tool(collector),
         budget,
         model=question.model,
         impatient=question.impatient,
@@ -142,35 +142,35 @@ async def put(
     own: bool = True,
     budget: Budget | None = None,
 ) -> Asked:
-    """Puts one question; `own`: to the provider at `url`, else to Copilot."""
-    there = ProviderConfig(**question.provider)
-    there["base_url"] = url + there.get("base_url", "")
-    there["api_key"] = "key"  # without one the CLI asks Azure's own service for a token
+    """Sends one question to the provider at `url`, or to Copilot if `own` is false."""
+    config = ProviderConfig(**question.provider)
+    config["base_url"] = url + config.get("base_url", "")
+    config["api_key"] = "key"  # without one the CLI asks Azure's own service for a token
     budget = budget or Budget(question.max_model_calls, question.max_tokens)
-    asking = copilot(connection, question, there if own else None)
-    desk = Desk(question.declined)
+    session = copilot(connection, question, config if own else None)
+    collector = ReportCollector(question.declined)
     error = None
     try:
-        await asking.ask(asked_of(question, desk, budget))
+        await session.ask(domain_question(question, collector, budget))
     except ModelError as raised:
         error = raised
-    return Asked(desk.reports, error, asking.usage, budget)
+    return Asked(collector.reports, error, session.usage, budget)
 
 
 @dataclass(frozen=True)
-class Talk:
-    """One connection to one CLI for the tests of a module."""
+class ConnectedCli:
+    """One CLI and its connection, shared by the tests of a module."""
 
     runner: asyncio.Runner
     connection: CopilotConnection
 
     def ask(self, script: Script | ScriptedModel, question: Question | None = None, **changes: Any) -> Asked:
-        """Puts the question to a scripted model that lives as long as the question."""
-        (asked,) = self.ask_all(script, [replace(question or Question(), **changes)])
-        return asked
+        """Sends the question to a scripted model, which is served until the answer."""
+        (result,) = self.ask_all(script, [replace(question or Question(), **changes)])
+        return result
 
     def ask_all(self, script: Script | ScriptedModel, questions: Sequence[Question]) -> list[Asked]:
-        """Puts all questions at once."""
+        """Sends all questions concurrently."""
         model = script if isinstance(script, ScriptedModel) else ScriptedModel(script)
 
         async def together(url: str) -> list[Asked]:
@@ -181,27 +181,27 @@ class Talk:
 
 
 class SilentModel:
-    """An ASGI app that never answers; `hung_up` counts the requests whose caller ended the connection."""
+    """An ASGI app that never answers; `hung_up` counts the requests whose client disconnected."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests = 0
         self.hung_up = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
             pass
-        self.asked += 1
+        self.requests += 1
         while (await receive())["type"] != "http.disconnect":
             pass
         self.hung_up += 1
 
 
 def environ(**changes: str) -> dict[str, str]:
-    """Enough of the environment to start programs, without what would lead to another CLI or network."""
+    """Returns the variables that programs need, without those that select another CLI or network."""
     names = ("PATH", "TMPDIR", "LANG")
-    kept = {
+    inherited = {
         name: text
         for name, text in os.environ.items()
         if name in names or name.startswith(("COV_", "COVERAGE_"))
     }
-    return kept | changes
+    return inherited | changes

@@ -1,4 +1,4 @@
-"""A root folder for the sidecar, as the image has one, made of what is installed here."""
+"""A root folder for the sidecar, like the image's, from the installed files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 @contextmanager
 def root_folder(folder: Path) -> Iterator[Path]:
-    """The folder, for one test process at a time: a sidecar's end is that of all processes of its user."""
+    """Yields the folder to one test process at a time: stopping a sidecar ends all processes of its user."""
     with (Path(tempfile.gettempdir()) / "hunkwise-tests-isolation").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield _made(folder / "root")
+        yield _create(folder / "root")
 
 
-def _made(root: Path) -> Path:
+def _create(root: Path) -> Path:
     runtime = find_cli(environ()).program
     inner = runtime.relative_to(runtime.parents[5])  # pkg/PLATFORM/VERSION/prebuilds/PLATFORM/copilot-runtime
     package = root / "copilot" / inner.parent
@@ -42,7 +42,7 @@ def _made(root: Path) -> Path:
 
 
 def add_libraries(root: Path, program: Path) -> None:
-    """Those that the program needs."""
+    """Copies the libraries that the program needs."""
     needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     for library in map(Path, _LIBRARY.findall(needed)):
         target = root / library.relative_to("/")
@@ -52,12 +52,12 @@ def add_libraries(root: Path, program: Path) -> None:
 
 
 def image_environ(root: Path, **more: str) -> dict[str, str]:
-    """A step's environment in the image."""
+    """Returns the environment of a step in the image."""
     return environ(**{ROOT_VARIABLE: str(root), "COPILOT_PKG_CACHE_HOME": str(root / "copilot"), **more})
 
 
 def _linked(source: str, target: str) -> None:
-    """The runtime has 145 MB."""
+    """Makes a hard link if possible: the runtime has 145 MB."""
     try:
         os.link(source, target)
     except OSError:

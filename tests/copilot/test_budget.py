@@ -1,4 +1,4 @@
-"""The budget holds on the real CLI, which has none of its own: no model call more than was allowed."""
+"""The budget on the real CLI, which has no limit itself: no model call above the allowed number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from copilot.session_events import AssistantUsageData, SessionEvent
 from hunkwise.copilot.session import Turn
 from hunkwise.domain.model import MAX_DENIALS, TOOL_CALLS_PER_MODEL_CALL, Budget
 from hunkwise.errors import ModelError, ModelKind
-from tests.copilot.sessions import FakeRepository, Question, Talk, put
+from tests.copilot.sessions import ConnectedCli, FakeRepository, Question, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ToolCall, always, never_calls_tool, report
@@ -30,68 +30,68 @@ LOOPS = {
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("most", [1, 3])
-def test_a_looping_model_is_called_as_often_as_allowed(talk: Talk, loop: str, most: int) -> None:
+def test_looping_model_is_called_up_to_limit(cli: ConnectedCli, loop: str, most: int) -> None:
     model = ScriptedModel(always(Answer(tool_calls=LOOPS[loop])))
     repository = FakeRepository({"a": b"text\n"})
-    asked = talk.ask(model, max_model_calls=most, declined=1_000, repository=repository)
-    assert asked.error is not None
-    assert asked.error.kind is ModelKind.BUDGET
-    assert f"max-model-calls ({most})" in asked.error.message
-    assert len(model.requests) == asked.budget.model_calls == asked.usage.model_calls == most
+    result = cli.ask(model, max_model_calls=most, declined=1_000, repository=repository)
+    assert result.error is not None
+    assert result.error.kind is ModelKind.BUDGET
+    assert f"max-model-calls ({most})" in result.error.message
+    assert len(model.requests) == result.budget.model_calls == result.usage.model_calls == most
 
 
-def test_sessions_side_by_side_share_one_budget(talk: Talk) -> None:
+def test_concurrent_sessions_share_budget(cli: ConnectedCli) -> None:
     model = ScriptedModel(always(Answer(tool_calls=LOOPS["bash"])), latency=0.05)
     budget = Budget(7)
 
     async def together(url: str) -> None:
-        asked = await asyncio.gather(
-            *(put(talk.connection, url, Question(), budget=budget) for _ in range(4))
+        results = await asyncio.gather(
+            *(put(cli.connection, url, Question(), budget=budget) for _ in range(4))
         )
-        assert all(each.error and each.error.kind is ModelKind.BUDGET for each in asked)
+        assert all(each.error and each.error.kind is ModelKind.BUDGET for each in results)
 
     with serve(model) as url:
-        talk.runner.run(together(url))
+        cli.runner.run(together(url))
     assert len(model.requests) == budget.model_calls == 7
 
 
-def test_a_model_is_not_told_to_report_where_no_call_is_left(talk: Talk) -> None:
+def test_no_reminder_without_remaining_model_calls(cli: ConnectedCli) -> None:
     model = ScriptedModel(never_calls_tool())
-    asked = talk.ask(model, max_model_calls=1)
-    assert asked.error is not None
-    assert asked.error.kind is ModelKind.BUDGET
+    result = cli.ask(model, max_model_calls=1)
+    assert result.error is not None
+    assert result.error.kind is ModelKind.BUDGET
     assert len(model.requests) == 1
 
 
-def test_used_up_tokens_end_the_question(talk: Talk) -> None:
+def test_used_tokens_end_question(cli: ConnectedCli) -> None:
     answer = Answer(tool_calls=LOOPS["read"], input_tokens=400, output_tokens=100)
     model = ScriptedModel(always(answer))
-    asked = talk.ask(model, max_tokens=1_000)
-    assert asked.error is not None
-    assert "max-tokens (1,000) is used up" in asked.error.message
+    result = cli.ask(model, max_tokens=1_000)
+    assert result.error is not None
+    assert "max-tokens (1,000) is used up" in result.error.message
     assert len(model.requests) == 2
 
 
-def test_an_empty_budget_asks_nothing(talk: Talk) -> None:
+def test_empty_budget_sends_no_request(cli: ConnectedCli) -> None:
     model = ScriptedModel(report())
-    asked = talk.ask(model, max_model_calls=0)
-    assert asked.error is not None
-    assert asked.error.kind is ModelKind.BUDGET
+    result = cli.ask(model, max_model_calls=0)
+    assert result.error is not None
+    assert result.error.kind is ModelKind.BUDGET
     assert model.requests == []
 
 
-def test_too_many_reading_calls_end_the_reading_and_not_the_report(talk: Talk) -> None:
+def test_reading_calls_above_limit_are_not_run(cli: ConnectedCli) -> None:
     many = Answer(tool_calls=tuple(ToolCall("repo_list", {}) for _ in range(TOOL_CALLS_PER_MODEL_CALL * 3)))
     model = ScriptedModel(always(many))
     repository = FakeRepository({"a": b""})
-    asked = talk.ask(model, max_model_calls=2, repository=repository)
-    assert asked.error is not None
+    result = cli.ask(model, max_model_calls=2, repository=repository)
+    assert result.error is not None
     assert len(repository.calls) <= TOOL_CALLS_PER_MODEL_CALL * 2
     assert len(model.requests) <= 2
 
 
-def test_a_call_that_was_taken_and_never_begun_is_given_back() -> None:
-    async def story() -> None:
+def test_unused_model_call_is_returned_to_budget() -> None:
+    async def scenario() -> None:
         budget = Budget(2)
         turn = Turn(budget, provider=True, report="report_findings")
         turn.grant()
@@ -99,11 +99,11 @@ def test_a_call_that_was_taken_and_never_begun_is_given_back() -> None:
         turn.close()
         assert budget.model_calls == 0
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_call_that_the_cli_makes_by_itself_is_counted_and_ends_the_turn() -> None:
-    async def story() -> None:
+def test_unrequested_model_call_ends_turn() -> None:
+    async def scenario() -> None:
         budget = Budget(1)
         turn = Turn(budget, provider=True, report="report_findings")
         turn.grant()
@@ -116,11 +116,11 @@ def test_a_call_that_the_cli_makes_by_itself_is_counted_and_ends_the_turn() -> N
         assert turn.idle
         assert budget.model_calls == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_model_that_keeps_asking_for_permissions_is_ended() -> None:
-    async def story() -> None:
+def test_repeated_permission_requests_end_turn() -> None:
+    async def scenario() -> None:
         turn = Turn(Budget(5), provider=False, report="report_findings")
         for _ in range(MAX_DENIALS):
             assert "Denied" in (turn.deny(None, None).feedback or "")
@@ -130,25 +130,25 @@ def test_a_model_that_keeps_asking_for_permissions_is_ended() -> None:
             await turn.finished
         assert raised.value.kind is ModelKind.REFUSED
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_usage_without_numbers_counts_as_a_call() -> None:
-    async def story() -> None:
+def test_usage_event_without_numbers_counts_one_call() -> None:
+    async def scenario() -> None:
         turn = Turn(Budget(5), provider=False, report="report_findings")
         turn.observe(event({"type": "assistant.usage", "data": {"model": "m"}}))
         assert turn.close().model_calls == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def event(said: Mapping[str, object]) -> SessionEvent:
-    """An event as the CLI sends it."""
-    whole = {
+def event(fields: Mapping[str, object]) -> SessionEvent:
+    """Returns an event in the form that the CLI sends."""
+    envelope = {
         "id": "00000000-0000-0000-0000-000000000001",
         "timestamp": "2026-01-02T03:04:05Z",
         "parentId": None,
     }
-    made = SessionEvent.from_dict({**whole, **said})
-    assert said["type"] != "assistant.usage" or isinstance(made.data, AssistantUsageData)
-    return made
+    parsed = SessionEvent.from_dict({**envelope, **fields})
+    assert fields["type"] != "assistant.usage" or isinstance(parsed.data, AssistantUsageData)
+    return parsed

@@ -1,4 +1,4 @@
-"""Connecting to a CLI: tokens, versions, several addresses, the socket, and the watch on both ends."""
+"""Connecting to a CLI: tokens, versions, several addresses, the socket, and the heartbeat."""
 
 from __future__ import annotations
 
@@ -39,76 +39,74 @@ from tests.fakes.model_script import report
 
 
 def connect_to_server(answer: object, host: str = "127.0.0.1") -> None:
-    """Connects to a server that answers every request so, and closes the connection."""
+    """Connects to a server that gives every request this answer, and closes the connection."""
 
-    async def story(port: int) -> None:
+    async def scenario(port: int) -> None:
         connection = await connect_to_first([Address(host, port)])
         await connection.close()
 
     with json_rpc_server(lambda _method: answer, host=host) as port:
-        asyncio.run(story(port))
+        asyncio.run(scenario(port))
 
 
 GOOD = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])
-def test_the_cli_refuses_a_client_without_its_token(token: str | None) -> None:
-    async def story() -> None:
-        with started(sidecar()) as made:
-            address = await made.ready()
+def test_cli_rejects_client_without_its_token(token: str | None) -> None:
+    async def scenario() -> None:
+        with started(sidecar()) as process:
+            address = await process.ready()
             with pytest.raises(ModelError, match="AUTHENTICATION_FAILED") as raised:
                 await connect_to_first([Address("127.0.0.1", address.port, token)])
             assert raised.value.kind is ModelKind.SIDECAR
             assert "copilot-connection-token" in raised.value.hint
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_first_address_that_answers_is_used_and_left_without_a_transcript() -> None:
-    async def story(url: str) -> None:
-        with started(sidecar()) as made:
-            live = await made.ready()
+def test_first_responding_address_is_used_and_no_transcript_remains() -> None:
+    async def scenario(url: str) -> None:
+        with started(sidecar()) as process:
+            live = await process.ready()
             dead = Address("localhost", free_port())
             async with connected([dead, live], copilot=False) as connection:
-                asked = await put(connection, url, Question(prompt="A secret prompt"))
-                assert asked.error is None
-            assert made.pid is not None
-            kept = [path for path in home_of(made.pid).rglob("*") if path.is_file()]
-            assert [path for path in kept if b"secret prompt" in path.read_bytes()] == []
+                result = await put(connection, url, Question(prompt="A secret prompt"))
+                assert result.error is None
+            assert process.pid is not None
+            files = [path for path in home_of(process.pid).rglob("*") if path.is_file()]
+            assert [path for path in files if b"secret prompt" in path.read_bytes()] == []
 
     with serve(ScriptedModel(report())) as url:
-        asyncio.run(story(url))
+        asyncio.run(scenario(url))
 
 
-def test_where_no_address_answers_each_is_named_with_its_reason() -> None:
+def test_error_names_every_unreachable_address() -> None:
     ports = [free_port(), free_port()]
 
-    async def story() -> None:
+    async def scenario() -> None:
         with pytest.raises(ModelError) as raised:
             await connect_to_first([Address("127.0.0.1", port) for port in ports])
         for port in ports:
             assert f"127.0.0.1:{port}: The Copilot CLI could not be reached" in raised.value.message
         assert "Connection refused" in raised.value.message
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("version", ["0.0.1", "1.0.81", "1.0.88-beta.2"])
-def test_a_version_that_is_known_to_hang_is_refused(version: str) -> None:
+def test_version_that_is_known_to_hang_is_rejected(version: str) -> None:
     with pytest.raises(ModelError, match=f"is version {version}, which is known to hang"):
         connect_to_server(GOOD | {"version": version})
 
 
 @pytest.mark.parametrize("version", ["1.0.103", "2.0.0", "1.0.102-beta.1", "dev"])
-def test_a_version_that_was_not_tested_is_said_and_used(
-    version: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_untested_version_is_logged_and_used(version: str, caplog: pytest.LogCaptureFixture) -> None:
     connect_to_server(GOOD | {"version": version})
     assert f"is version {version}; hunkwise is tested with 1.0.102" in caplog.text
 
 
-def test_an_ipv6_address_is_written_as_the_sdk_reads_it() -> None:
+def test_ipv6_address_has_brackets() -> None:
     assert str(Address("::1", 4501)) == "[::1]:4501"
     connect_to_server(GOOD, "::1")
 
@@ -118,75 +116,75 @@ def test_an_ipv6_address_is_written_as_the_sdk_reads_it() -> None:
     [{}, {"ok": 1}, GOOD | {"protocolVersion": 4}, GOOD | {"version": None}, [], None],
     ids=str,
 )
-def test_a_server_that_is_no_copilot_cli_is_an_error(answer: object) -> None:
+def test_invalid_status_response_is_an_error(answer: object) -> None:
     with pytest.raises(ModelError, match="could not be reached") as raised:
         connect_to_server(answer)
     assert raised.value.kind is ModelKind.SIDECAR
 
 
-def test_a_web_server_is_no_copilot_cli() -> None:
-    async def story(url: str) -> None:
+def test_web_server_is_an_error() -> None:
+    async def scenario(url: str) -> None:
         host, port = url.removeprefix("http://").split(":")
         with pytest.raises(ModelError, match="could not be reached"):
             await connect_to_first([Address(host, int(port))])
 
     with serve(ScriptedModel()) as url:
-        asyncio.run(story(url))
+        asyncio.run(scenario(url))
 
 
-def killed(made: Sidecar) -> None:
-    assert made.pid is not None
-    os.kill(made.pid, signal.SIGKILL)
+def kill(process: Sidecar) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
 
 
-def stopped(made: Sidecar) -> None:
-    assert made.pid is not None
-    os.kill(made.pid, signal.SIGSTOP)
+def pause(process: Sidecar) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"),
+    ("interrupt", "message"),
     [
-        (killed, "ended by signal SIGKILL|does not answer any more .CLI process exited"),
-        (stopped, "does not answer any more .no answer."),
+        (kill, "ended by signal SIGKILL|does not answer any more .CLI process exited"),
+        (pause, "does not answer any more .no answer."),
     ],
 )
-def test_a_cli_that_is_lost_in_mid_turn_is_an_error_of_the_sidecar(
-    harm: Callable[[Sidecar], None], words: str
+def test_cli_that_fails_during_turn_is_a_sidecar_error(
+    interrupt: Callable[[Sidecar], None], message: str
 ) -> None:
     model = SilentModel()
 
-    async def story(url: str) -> None:
-        async with running(sidecar(), Heartbeat(0.1, 0.5)) as (made, connection):
+    async def scenario(url: str) -> None:
+        async with running(sidecar(), Heartbeat(0.1, 0.5)) as (process, connection):
             asking = asyncio.create_task(put(connection, url, Question()))
-            assert await eventually(lambda: model.asked == 1)
-            harm(made)
-            asked = await asking
-            assert asked.error is not None
-            assert asked.error.kind is ModelKind.SIDECAR
-            assert asked.error.kind.fatal
+            assert await eventually(lambda: model.requests == 1)
+            interrupt(process)
+            result = await asking
+            assert result.error is not None
+            assert result.error.kind is ModelKind.SIDECAR
+            assert result.error.kind.fatal
             again = await put(connection, url, Question())
             assert again.error is not None
             assert again.error.kind is ModelKind.SIDECAR
-            with pytest.raises(ModelError, match=words):
+            with pytest.raises(ModelError, match=message):
                 raise connection.lost.result()
 
     with serve(model) as url:
-        asyncio.run(story(url))
+        asyncio.run(scenario(url))
 
 
-class Pinged:
-    """A client whose answer to a ping comes when the test wants it."""
+class PingClient:
+    """A client whose ping is answered when the test sets the result."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.pings = 0
         self.came = asyncio.Event()
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ping(self) -> None:
-        self.asked += 1
-        if self.asked > 1_000:
-            raise RuntimeError("nobody ends it")
+        self.pings += 1
+        if self.pings > 1_000:
+            raise RuntimeError("the heartbeat does not end")
         self.came.set()
         await self.answer
 
@@ -195,83 +193,83 @@ class Pinged:
 
 
 @pytest.mark.parametrize("steps", range(6))
-def test_closing_ends_also_where_an_answer_comes_at_that_moment(steps: int) -> None:
-    async def story() -> None:
-        client = Pinged()
+def test_close_returns_when_ping_is_answered_at_the_same_time(steps: int) -> None:
+    async def scenario() -> None:
+        client = PingClient()
         connection = CopilotConnection(cast("CopilotClient", client), "1", None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         client.answer.set_result(None)
-        for _ in range(steps):  # the answer is on its way to whoever waits for it
+        for _ in range(steps):  # the answer is being delivered to the waiting task
             await asyncio.sleep(0)
         async with asyncio.timeout(2):
             await connection.close()
-        assert client.asked < 10
+        assert client.pings < 10
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_closing_ends_also_where_a_cancellation_is_swallowed() -> None:
-    class Deaf(Pinged):
+def test_close_returns_when_ping_swallows_cancellation() -> None:
+    class SwallowsCancellation(PingClient):
         async def ping(self) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await super().ping()
 
-    async def story() -> None:
-        client = Deaf()
+    async def scenario() -> None:
+        client = SwallowsCancellation()
         connection = CopilotConnection(cast("CopilotClient", client), "1", None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         async with asyncio.timeout(2):
             await connection.close()
-        assert client.asked == 1
+        assert client.pings == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_a_lost_connection_to_somebody_elses_cli_is_noticed() -> None:
-    async def story(made: Sidecar) -> None:
-        connection = await connect_to_first([await made.ready()], Heartbeat(0.05, 5.0))
-        killed(made)
+def test_lost_connection_to_external_cli_is_detected() -> None:
+    async def scenario(process: Sidecar) -> None:
+        connection = await connect_to_first([await process.ready()], Heartbeat(0.05, 5.0))
+        kill(process)
         error = await asyncio.wait_for(connection.lost, 10)
         assert "does not answer any more" in error.message
         await connection.close()
 
-    with started(sidecar()) as made:
-        asyncio.run(story(made))
+    with started(sidecar()) as process:
+        asyncio.run(scenario(process))
 
 
-def test_a_connection_is_closed_whatever_happens_in_it() -> None:
+def test_connection_is_closed_after_exception() -> None:
     seen: list[CopilotConnection] = []
 
-    async def story() -> None:
-        with started(sidecar()) as made:
-            async with connected(made, copilot=False) as connection:
+    async def scenario() -> None:
+        with started(sidecar()) as process:
+            async with connected(process, copilot=False) as connection:
                 seen.append(connection)
-                raise KeyError("a fault of our own")
+                raise KeyError("raised in the block")
 
     with pytest.raises(KeyError):
-        asyncio.run(story())
+        asyncio.run(scenario())
     assert seen[0].client._process is None
 
 
-def test_a_program_that_listens_and_speaks_another_language_is_an_error(tmp_path: Path) -> None:
+def test_program_with_another_protocol_is_an_error(tmp_path: Path) -> None:
     program = script(
         tmp_path,
         "exec python3 -c \"import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
         "print('listening on port', s.getsockname()[1], flush=True); c = s.accept()[0]; c.close(); time.sleep(60)\"",
     )
 
-    async def story() -> None:
+    async def scenario() -> None:
         with pytest.raises(ModelError, match="could not be reached"):
             async with running(sidecar(program, Credential())):
                 pass
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """Returns a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
@@ -281,8 +279,8 @@ def message(body: bytes) -> bytes:
     return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-class Pieces(io.BytesIO):
-    """Notes the largest piece that was asked for."""
+class RecordingStream(io.BytesIO):
+    """Records the size of the largest read."""
 
     largest = 0
 
@@ -293,7 +291,7 @@ class Pieces(io.BytesIO):
 
 
 def next_message(stream: BoundedMessages) -> bytes | None:
-    """As the SDK reads it; None where the connection ended."""
+    """Reads one message in the way of the SDK; None at the end of the connection."""
     header = stream.readline()
     if not header:
         return None
@@ -306,7 +304,7 @@ def next_message(stream: BoundedMessages) -> bytes | None:
     return body
 
 
-def test_messages_are_handed_on_whole() -> None:
+def test_messages_are_passed_through_whole() -> None:
     large = b"x" * 1_000_000
     stream = BoundedMessages(io.BytesIO(message(b"{}") + message(large)))
     assert next_message(stream) == b"{}"
@@ -314,7 +312,7 @@ def test_messages_are_handed_on_whole() -> None:
     assert next_message(stream) is None
 
 
-def test_a_message_that_is_too_large_is_passed_over_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_too_large_message_is_skipped_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     wire = io.BytesIO(message(b"{}") + message(b" " * (MAX_MESSAGE + 1)) + message(b"[]"))
     stream = BoundedMessages(wire)
     with caplog.at_level(logging.WARNING, "hunkwise"):
@@ -322,26 +320,26 @@ def test_a_message_that_is_too_large_is_passed_over_and_logged(caplog: pytest.Lo
     assert re.findall(r"it has ([\d,]+) bytes", caplog.text) == [f"{MAX_MESSAGE + 1:,}"]
 
 
-def test_whatever_its_size_a_message_is_read_in_small_pieces() -> None:
-    wire = Pieces(message(b"x" * 1_000_000) + message(b" " * (MAX_MESSAGE + 1)))
+def test_messages_of_any_size_are_read_in_small_pieces() -> None:
+    wire = RecordingStream(message(b"x" * 1_000_000) + message(b" " * (MAX_MESSAGE + 1)))
     stream = BoundedMessages(wire)
     assert next_message(stream) == b"x" * 1_000_000
     assert next_message(stream) is None
     assert wire.largest <= 64 * 1024
 
 
-def test_a_connection_that_ends_in_the_middle_of_one_has_ended() -> None:
+def test_connection_that_ends_within_a_message_is_at_its_end() -> None:
     stream = BoundedMessages(io.BytesIO(b"Content-Length: %d\r\n\r\nabc" % (MAX_MESSAGE + 1)))
     assert stream.readline() == b""
 
 
-def test_what_is_no_header_is_left_to_the_sdk() -> None:
+def test_other_lines_are_passed_through() -> None:
     stream = BoundedMessages(io.BytesIO(b"HTTP/1.1 400 Bad Request\r\n"))
     assert stream.readline() == b"HTTP/1.1 400 Bad Request\r\n"
     assert len(BoundedMessages(io.BytesIO(b"x" * 5_000)).readline()) == 1_000
 
 
-def test_everything_that_is_set_is_said_and_nothing_else() -> None:
+def test_provider_config_has_only_the_set_options() -> None:
     assert provider_config(Provider("openai", "http://h/v1", None, None, None)) == {
         "type": "openai",
         "base_url": "http://h/v1",

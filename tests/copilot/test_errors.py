@@ -1,4 +1,4 @@
-"""Which kind a failure is, and what its reader is told to do."""
+"""The kinds of model errors and their hints."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ from tests.copilot.test_budget import event
     ],
 )
 @pytest.mark.parametrize("provider", [True, False])
-def test_a_failure_has_its_kind_and_a_remedy(
-    status: int | None, message: str, kind: ModelKind, provider: bool
-) -> None:
+def test_failure_has_kind_and_hint(status: int | None, message: str, kind: ModelKind, provider: bool) -> None:
     error = from_status(status, message, provider=provider)
     assert error.kind is kind
     assert error.hint
@@ -99,7 +97,7 @@ def test_a_failure_has_its_kind_and_a_remedy(
         "Payload Too Large",
     ],
 )
-def test_a_prompt_that_is_too_large_is_known_in_the_words_of_every_provider(message: str) -> None:
+def test_too_large_prompt_is_recognized_in_messages_of_all_providers(message: str) -> None:
     for status in (400, None):
         error = from_status(status, message, provider=False)
         assert error.kind is ModelKind.TOO_LARGE
@@ -122,7 +120,7 @@ def test_a_prompt_that_is_too_large_is_known_in_the_words_of_every_provider(mess
         (500, "prompt is too long", ModelKind.PROVIDER),
     ],
 )
-def test_what_is_another_limit_is_not_taken_for_a_prompt_that_is_too_large(
+def test_message_about_another_limit_is_not_a_too_large_prompt(
     status: int | None, message: str, kind: ModelKind
 ) -> None:
     assert from_status(status, message, provider=True).kind is kind
@@ -139,7 +137,7 @@ SERVER_TOKEN = "GitHub App Server-To-Server Tokens are not supported for this en
         rf'"body":"{{\"message\":\"{SERVER_TOKEN}\"}}"',
     ],
 )
-def test_a_token_of_a_server_has_the_remedy_of_a_wrong_one(status: int | None, body: str) -> None:
+def test_server_token_has_the_hint_for_an_invalid_token(status: int | None, body: str) -> None:
     text = 'Request models.list failed: {"kind":"http","status":400,' + body + ',"headers":{"x":"y"}}'
     error = from_status(status, text, provider=False)
     assert error.kind is ModelKind.AUTHENTICATION
@@ -150,11 +148,11 @@ def test_a_token_of_a_server_has_the_remedy_of_a_wrong_one(status: int | None, b
 
 @pytest.mark.parametrize("kind", [kind for kind in ModelKind if kind is not ModelKind.BUDGET])
 @pytest.mark.parametrize("provider", [True, False])
-def test_every_kind_has_a_remedy(kind: ModelKind, provider: bool) -> None:
+def test_every_kind_has_a_hint(kind: ModelKind, provider: bool) -> None:
     assert fault(kind, "It failed.", provider=provider).hint.endswith((".", "?"))
 
 
-def test_the_remedy_depends_on_who_answers() -> None:
+def test_hint_depends_on_copilot_or_provider() -> None:
     own, copilot = (
         fault(ModelKind.AUTHENTICATION, "No.", provider=provider).hint for provider in (True, False)
     )
@@ -171,17 +169,17 @@ def test_the_remedy_depends_on_who_answers() -> None:
         (ValueError("what?"), ModelKind.PROVIDER),
     ],
 )
-def test_an_exception_of_the_sdk_has_its_kind(error: Exception, kind: ModelKind) -> None:
+def test_sdk_exception_has_kind(error: Exception, kind: ModelKind) -> None:
     assert from_sdk(error, provider=False).kind is kind
 
 
-def test_what_was_said_is_cut_and_put_on_one_line() -> None:
+def test_quoted_message_is_cut_and_on_one_line() -> None:
     error = from_status(500, "a\nb " + "x" * 9_000, provider=True)
     assert "\n" not in error.message
     assert len(error.message) < 500
 
 
-def test_what_the_server_said_is_taken_out_of_the_clis_own_words() -> None:
+def test_server_message_is_extracted_from_cli_message() -> None:
     body = r'"body":"{\"message\":\"Bad credentials\",\"status\":\"401\"}"'
     error = from_status(
         None, 'Request models.list failed: {"kind":"http","status":401,' + body, provider=False
@@ -192,27 +190,27 @@ def test_what_the_server_said_is_taken_out_of_the_clis_own_words() -> None:
 LONG = "word " * 1_000_000
 
 
-def test_of_a_message_the_beginning_is_kept() -> None:
-    async def story() -> None:
+def test_long_message_is_cut() -> None:
+    async def scenario() -> None:
         turn = Turn(Budget(1), provider=True, report="report_findings")
         turn.observe(event({"type": "assistant.message", "data": {"content": LONG, "messageId": "1"}}))
         assert turn.text == LONG[:MAX_WORDS]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_of_an_errors_words_the_beginning_is_told() -> None:
-    async def story() -> None:
+def test_long_error_message_is_cut() -> None:
+    async def scenario() -> None:
         turn = Turn(Budget(1), provider=True, report="report_findings")
-        said = {"errorType": "query", "message": LONG}
-        turn.observe(event({"type": "session.error", "data": said}))
+        data = {"errorType": "query", "message": LONG}
+        turn.observe(event({"type": "session.error", "data": data}))
         with pytest.raises(ModelError) as raised:
             await turn.finished
         assert len(str(raised.value)) < 1_000
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_of_an_exception_of_the_sdk_the_beginning_is_told() -> None:
-    for words in (LONG, f"not connected {LONG}"):
-        assert len(str(from_sdk(RuntimeError(words), provider=False))) < 1_000
+def test_long_sdk_exception_is_cut() -> None:
+    for text in (LONG, f"not connected {LONG}"):
+        assert len(str(from_sdk(RuntimeError(text), provider=False))) < 1_000

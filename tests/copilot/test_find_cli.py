@@ -1,4 +1,4 @@
-"""Which program is started: what is named, what is installed, what is on PATH."""
+"""Selection of the CLI: the given path, the installed package, or PATH."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.copilot.programs import script
 from tests.copilot.sessions import environ
 
 
-def test_the_installed_runtime_comes_first_and_the_cli_stands_by() -> None:
+def test_installed_runtime_is_first_with_cli_as_fallback() -> None:
     command = find_cli(environ())
     assert command.program.name == "copilot-runtime"
     assert CLI_VERSION in command.program.parts
@@ -23,9 +23,7 @@ def test_the_installed_runtime_comes_first_and_the_cli_stands_by() -> None:
     assert command.arguments[1:] == ("--headless", "--port", "0", "--log-level", "none")
 
 
-def test_what_is_named_comes_before_all_and_has_nothing_to_stand_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_given_path_is_first_and_has_no_fallback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = script(tmp_path, "exit 1", "mine")
     monkeypatch.chdir(tmp_path)
     assert find_cli(environ(COPILOT_CLI_PATH="mine")) == CliCommand(program)
@@ -34,19 +32,19 @@ def test_what_is_named_comes_before_all_and_has_nothing_to_stand_by(
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
-def test_a_name_that_is_no_file_is_an_error(tmp_path: Path, name: str) -> None:
+def test_given_path_that_is_not_a_file_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError, match="which is not a file") as raised:
         find_cli(environ(COPILOT_CLI_PATH=str(tmp_path / name)))
     assert raised.value.kind is ModelKind.SIDECAR
     assert raised.value.hint
 
 
-def test_without_an_unpacked_package_the_cli_itself_is_started(tmp_path: Path) -> None:
+def test_cli_is_started_without_unpacked_package(tmp_path: Path) -> None:
     command = find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path / "missing")))
     assert (command.program.name, command.package_cache) == ("copilot", None)
 
 
-def test_a_runtime_without_its_library_is_not_whole(tmp_path: Path) -> None:
+def test_runtime_without_its_library_is_not_used(tmp_path: Path) -> None:
     name = platform_name()
     folder = tmp_path / "pkg" / name / CLI_VERSION / "prebuilds" / name
     folder.mkdir(parents=True)
@@ -56,7 +54,7 @@ def test_a_runtime_without_its_library_is_not_whole(tmp_path: Path) -> None:
     assert find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program == folder / "copilot-runtime"
 
 
-def test_where_nothing_is_installed_path_is_searched_and_else_told_what_to_do(tmp_path: Path) -> None:
+def test_path_is_searched_without_installation_and_error_has_hint(tmp_path: Path) -> None:
     empty = tmp_path / "checkout"
     with pytest.raises(ModelError, match=r"There is no Copilot CLI\.") as raised:
         find_cli({"PATH": str(tmp_path)}, empty)
@@ -65,26 +63,26 @@ def test_where_nothing_is_installed_path_is_searched_and_else_told_what_to_do(tm
     assert find_cli({"PATH": str(tmp_path)}, empty) == CliCommand(program)
 
 
-def test_a_token_is_not_in_the_credentials_repr() -> None:
+def test_credential_repr_has_no_token() -> None:
     assert "ghs_secret" not in repr(Credential(copilot_token="ghs_secret"))
 
 
 @pytest.mark.parametrize("value", ["1", "true", "false"])
-def test_an_environment_that_approves_everything_is_refused(value: str) -> None:
+def test_environment_that_approves_all_tools_is_rejected(value: str) -> None:
     with pytest.raises(SettingsError, match="COPILOT_ALLOW_ALL is set"):
         refuse_unsafe({"COPILOT_ALLOW_ALL": value})
     refuse_unsafe({"COPILOT_ALLOW_ALL": ""})
 
 
-def test_an_own_provider_keeps_the_cli_offline_and_copilot_does_not(tmp_path: Path) -> None:
-    def made(credential: Credential) -> dict[str, str]:
+def test_provider_makes_cli_offline_and_copilot_does_not(tmp_path: Path) -> None:
+    def variables_for(credential: Credential) -> dict[str, str]:
         return sidecar_environment(
             {}, home=tmp_path, connection_token="t", credential=credential, package_cache=None
         )
 
-    own = made(Credential(provider_base_url="http://h/v1"))
+    own = variables_for(Credential(provider_base_url="http://h/v1"))
     assert (own["COPILOT_OFFLINE"], own["COPILOT_PROVIDER_BASE_URL"]) == ("true", "http://h/v1")
-    copilot = made(Credential(copilot_token="ghs_x"))
+    copilot = variables_for(Credential(copilot_token="ghs_x"))
     assert "COPILOT_OFFLINE" not in copilot
     assert copilot["COPILOT_GITHUB_TOKEN"] == "ghs_x"
     assert copilot["PATH"]
@@ -100,11 +98,11 @@ def test_an_own_provider_keeps_the_cli_offline_and_copilot_does_not(tmp_path: Pa
         ({"GITHUB_SERVER_URL": "https://ghes.corp.example"}, None),
     ],
 )
-def test_the_cli_is_told_of_a_server_on_ghe_com(
+def test_cli_environment_has_host_of_ghe_com_server(
     tmp_path: Path, inherited: dict[str, str], host: str | None
 ) -> None:
     credential = Credential(copilot_token="ghs_x")
-    made = sidecar_environment(
+    variables = sidecar_environment(
         inherited, home=tmp_path, connection_token="t", credential=credential, package_cache=None
     )
-    assert made.get("GH_HOST") == host
+    assert variables.get("GH_HOST") == host

@@ -1,4 +1,4 @@
-"""The sidecar set apart: a user and a root folder of its own where we are root, and refused where that fails."""
+"""Isolation of the sidecar: with root, a separate user and root folder, and an error where that fails."""
 
 from __future__ import annotations
 
@@ -24,69 +24,69 @@ WE_ARE_ROOT = os.geteuid() == 0
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with root_folder(tmp_path_factory.mktemp("image")) as made:
-        yield made
+    with root_folder(tmp_path_factory.mktemp("image")) as folder:
+        yield folder
 
 
 def perl(root: Path, program: str) -> Sidecar:
-    """A sidecar that is a program of the isolated user's own."""
+    """Returns a sidecar that runs a Perl program as the isolated user."""
     if not (root / "perl").exists():
         shutil.copy("/usr/bin/perl", root / "perl")
         add_libraries(root, root / "perl")
     path = root / "copilot" / "program"
     path.write_text(f"#!/perl\n$| = 1;\n{program}\n")
     path.chmod(0o755)
-    given = image_environ(root, COPILOT_CLI_PATH=str(path))
-    return Sidecar(find_cli(given), NOWHERE, given)
+    variables = image_environ(root, COPILOT_CLI_PATH=str(path))
+    return Sidecar(find_cli(variables), NOWHERE, variables)
 
 
 def status(pid: int | None) -> dict[str, str]:
-    """What the kernel says of a process."""
+    """Returns the fields of `/proc/PID/status`."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: " ".join(value.split()) for name, _, value in (line.partition(":") for line in lines)}
 
 
-def test_outside_of_the_image_nothing_is_set_apart() -> None:
+def test_no_isolation_outside_of_the_image() -> None:
     assert isolation(environ()) is None
 
 
-def test_only_root_can_set_the_sidecar_apart(root: Path) -> None:
+def test_isolation_requires_root(root: Path) -> None:
     found = isolation(image_environ(root))
     assert found == (Isolation(root) if WE_ARE_ROOT else None)
 
 
-def test_the_sidecar_runs_as_a_user_of_its_own_where_we_are_root(root: Path) -> None:
-    """Where we are not, the same environment starts it as ourselves."""
-    given = image_environ(root)
-    made = Sidecar(find_cli(given), NOWHERE, given)
-    with started(made):
-        asyncio.run(made.ready())
-        told = status(made.pid)
+def test_sidecar_runs_as_separate_user_with_root(root: Path) -> None:
+    """Without root, the same environment starts it as the current user."""
+    variables = image_environ(root)
+    process = Sidecar(find_cli(variables), NOWHERE, variables)
+    with started(process):
+        asyncio.run(process.ready())
+        fields = status(process.pid)
         own = UID if WE_ARE_ROOT else os.geteuid()
-        assert told["Uid"] == f"{own} {own} {own} {own}"
+        assert fields["Uid"] == f"{own} {own} {own} {own}"
         if WE_ARE_ROOT:
-            assert told["Gid"] == told["Uid"]
-            assert {told[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
-            assert (told["NoNewPrivs"], told["Groups"]) == ("1", "")
-            assert Path(f"/proc/{made.pid}/root").readlink() == root
+            assert fields["Gid"] == fields["Uid"]
+            assert {fields[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+            assert (fields["NoNewPrivs"], fields["Groups"]) == ("1", "")
+            assert Path(f"/proc/{process.pid}/root").readlink() == root
             assert [home.stat().st_uid for home in (root / "home").iterdir()] == [UID]
-    assert not alive(made.pid or 0)
+    assert not alive(process.pid or 0)
     assert list((root / "home").iterdir()) == []
 
 
-def test_a_user_of_its_own_has_a_limit_of_processes(root: Path) -> None:
+def test_separate_user_has_a_limit_of_processes(root: Path) -> None:
     if not WE_ARE_ROOT:
         return
     forks = (
         f"for (1 .. {2 * MAX_PROCESSES}) {{ my $pid = fork; die qq(none after $_: $!) unless defined $pid; "
     )
-    with started(perl(root, forks + "sleep 600 if !$pid }")) as made:
-        assert "Resource temporarily unavailable" in str(asyncio.run(made.exited()))
+    with started(perl(root, forks + "sleep 600 if !$pid }")) as process:
+        assert "Resource temporarily unavailable" in str(asyncio.run(process.exited()))
     assert until(lambda: processes_of(UID) == [])
 
 
-def test_what_left_the_group_of_an_isolated_cli_is_ended_before_its_home_is_deleted(root: Path) -> None:
-    """Each goes on starting others and making folders until it is killed."""
+def test_processes_of_isolated_user_end_before_home_is_deleted(root: Path) -> None:
+    """Each process starts others and creates folders until it is killed."""
     if not WE_ARE_ROOT:
         return
     makers = """
@@ -101,7 +101,7 @@ def test_what_left_the_group_of_an_isolated_cli_is_ended_before_its_home_is_dele
 
 
 def processes_of(uid: int) -> list[Path]:
-    """Those of the user, also the dead ones that nobody has collected: the limit counts them."""
+    """Returns the user's processes, with zombies, which the limit counts."""
     return [path for path in Path("/proc").glob("[0-9]*") if owner(path) == uid]
 
 
@@ -112,25 +112,23 @@ def owner(process: Path) -> int | None:
         return None
 
 
-def test_a_root_folder_that_is_none_is_said(tmp_path: Path) -> None:
-    given = environ(HUNKWISE_SIDECAR_ROOT=str(tmp_path / "missing"))
+def test_missing_root_folder_is_an_error(tmp_path: Path) -> None:
+    variables = environ(HUNKWISE_SIDECAR_ROOT=str(tmp_path / "missing"))
     if not WE_ARE_ROOT:
-        assert isolation(given) is None
+        assert isolation(variables) is None
         return
     with pytest.raises(ModelError, match="is not a root folder") as caught:
-        isolation(given)
+        isolation(variables)
     assert caught.value.kind is ModelKind.SIDECAR
 
 
-def test_a_program_that_the_isolated_cannot_see_is_refused(root: Path) -> None:
+def test_program_outside_of_the_root_folder_is_rejected(root: Path) -> None:
     with pytest.raises(ModelError, match="is outside of"):
         Isolation(root).inside(Path("/usr/bin/copilot"))
     assert Isolation(root).inside(root / "copilot" / "pkg") == Path("/copilot/pkg")
 
 
-def test_every_attempt_from_the_inside_fails_where_we_are_root_and_is_refused_where_not(
-    root: Path, tmp_path: Path
-) -> None:
+def test_every_escape_attempt_fails_with_root_and_is_not_run_without(root: Path, tmp_path: Path) -> None:
     if not WE_ARE_ROOT:
         with pytest.raises(ModelError, match="could not be set apart"):
             probe_isolation(Isolation(root))
@@ -143,20 +141,20 @@ def test_every_attempt_from_the_inside_fails_where_we_are_root_and_is_refused_wh
     assert len(found) > 30
 
 
-def test_an_attempt_that_succeeds_is_told(tmp_path: Path) -> None:
-    """Unconfined and against ourselves, what is harmless of it succeeds."""
+def test_successful_escape_attempt_is_reported(tmp_path: Path) -> None:
+    """Without isolation and against the test's own process, the harmless attempts succeed."""
     attempt = dict(tries(os.getpid(), [str(tmp_path)]))
     for what in (f"list {tmp_path}", f"signal process {os.getpid()}", "see the system's programs"):
         assert outcome(attempt[what]) == ("it could", False)
     assert outcome(attempt["climb out by .."]) == ("No such file or directory", True)
 
 
-@pytest.mark.parametrize("given", [{}, {"SSL_CERT_FILE": "/missing", "SSL_CERT_DIR": "/missing:"}])
-def test_without_certificates_none_are_carried(tmp_path: Path, given: dict[str, str]) -> None:
-    assert carried(given, tmp_path) == {}
+@pytest.mark.parametrize("variables", [{}, {"SSL_CERT_FILE": "/missing", "SSL_CERT_DIR": "/missing:"}])
+def test_no_certificates_are_copied_without_any(tmp_path: Path, variables: dict[str, str]) -> None:
+    assert carried(variables, tmp_path) == {}
 
 
-def test_certificates_are_carried_to_where_the_sidecar_reads_them(tmp_path: Path) -> None:
+def test_certificates_are_copied_into_the_root_folder(tmp_path: Path) -> None:
     for folder, names in {"first": ("a.pem", "b.pem"), "second": ("b.pem", "c.pem")}.items():
         (tmp_path / folder).mkdir()
         for name in names:
@@ -165,12 +163,12 @@ def test_certificates_are_carried_to_where_the_sidecar_reads_them(tmp_path: Path
     (tmp_path / "first" / "folder").mkdir()
     target = tmp_path / "target"
     target.mkdir()
-    given = {
+    variables = {
         "SSL_CERT_FILE": str(tmp_path / "first" / "a.pem"),
         "NODE_EXTRA_CA_CERTS": str(tmp_path / "second" / "c.pem"),
         "SSL_CERT_DIR": f"{tmp_path / 'first'}:{tmp_path / 'second'}",
     }
-    found = carried(given, target)
+    found = carried(variables, target)
     assert {name: path.read_text() for name, path in found.items() if path.is_file()} == {
         "SSL_CERT_FILE": "first a.pem",
         "NODE_EXTRA_CA_CERTS": "second c.pem",
@@ -182,7 +180,7 @@ def test_certificates_are_carried_to_where_the_sidecar_reads_them(tmp_path: Path
     }
 
 
-def test_a_certificate_that_the_step_names_is_seen_by_the_sidecar(root: Path, tmp_path: Path) -> None:
+def test_certificate_of_the_step_is_readable_for_the_sidecar(root: Path, tmp_path: Path) -> None:
     certificate = tmp_path / "own.pem"
     certificate.write_text("own")
     home = root / "home" / "test"

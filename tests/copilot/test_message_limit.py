@@ -1,4 +1,4 @@
-"""The bound on messages, from the first one on, with the SDK and the CLI as they are; and the socket's options."""
+"""The limit on message size with the real SDK and CLI, from the first message on; and the socket's options."""
 
 from __future__ import annotations
 
@@ -34,54 +34,54 @@ _STATUS = {"ok": True, "protocolVersion": 3, "version": CLI_VERSION, "message": 
 
 
 @asynccontextmanager
-async def connected_with_a_small_bound() -> AsyncIterator[CopilotConnection]:
-    """To the real CLI."""
-    with started(sidecar()) as made:
-        connection = await connect(BoundedClient(await made.ready(), _SMALL), made)
+async def connect_with_small_limit() -> AsyncIterator[CopilotConnection]:
+    """Connects to the real CLI with a limit of 64 KiB."""
+    with started(sidecar()) as process:
+        connection = await connect(BoundedClient(await process.ready(), _SMALL), process)
         try:
             yield connection
         finally:
             await connection.close()
 
 
-def test_a_larger_message_of_the_cli_is_passed_over_and_the_session_goes_on(
+def test_too_large_message_is_skipped_and_session_continues(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It has the model's words, without which a question can go on."""
+    """The message has only the model's text, which the question does not need."""
 
-    async def story(url: str) -> None:
-        async with connected_with_a_small_bound() as connection:
-            asked = await put(connection, url, Question())
-            assert asked.error is None
-            assert len(asked.reports) == 1
+    async def scenario(url: str) -> None:
+        async with connect_with_small_limit() as connection:
+            result = await put(connection, url, Question())
+            assert result.error is None
+            assert len(result.reports) == 1
 
     with serve(ScriptedModel(sequence([Answer(_LONG), report()]))) as url:
-        asyncio.run(story(url))
+        asyncio.run(scenario(url))
     assert "was passed over" in caplog.text
 
 
-def test_a_question_whose_call_is_passed_over_waits_and_others_are_answered(
+def test_question_with_skipped_tool_call_waits_and_others_are_answered(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def story(url: str) -> None:
-        async with connected_with_a_small_bound() as connection:
+    async def scenario(url: str) -> None:
+        async with connect_with_small_limit() as connection:
             waiting = asyncio.create_task(put(connection, url, Question()))
             assert await eventually(lambda: waiting.done() or "was passed over" in caplog.text)
-            asked = await put(connection, url, Question())
-            assert asked.error is None
-            assert len(asked.reports) == 1
+            result = await put(connection, url, Question())
+            assert result.error is None
+            assert len(result.reports) == 1
             assert not waiting.done()
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
 
     with serve(ScriptedModel(sequence([report(summary=_LONG), report()]))) as url:
-        asyncio.run(story(url))
+        asyncio.run(scenario(url))
     assert "was passed over" in caplog.text
 
 
-def test_the_first_message_is_bounded_already(caplog: pytest.LogCaptureFixture) -> None:
-    async def story(port: int) -> None:
+def test_limit_applies_to_first_message(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(port: int) -> None:
         connecting = asyncio.create_task(connect_to_first([Address("127.0.0.1", port)]))
         assert await eventually(lambda: connecting.done() or "passed over" in caplog.text)
         connecting.cancel()
@@ -89,62 +89,64 @@ def test_the_first_message_is_bounded_already(caplog: pytest.LogCaptureFixture) 
             await connecting
 
     with json_rpc_server(lambda _method: _STATUS, size=MAX_MESSAGE + 1) as port:
-        asyncio.run(story(port))
+        asyncio.run(scenario(port))
     assert f"it has {MAX_MESSAGE + 1:,} bytes" in caplog.text
 
 
-def test_a_message_of_the_greatest_size_is_read() -> None:
-    async def story(port: int) -> None:
+def test_message_of_maximum_size_is_read() -> None:
+    async def scenario(port: int) -> None:
         connection = await connect_to_first([Address("127.0.0.1", port)])
         await connection.close()
 
     with json_rpc_server(lambda _method: _STATUS, size=MAX_MESSAGE) as port:
-        asyncio.run(story(port))
+        asyncio.run(scenario(port))
 
 
-class OtherSdk(BoundedClient):
-    """The client as it would be with an SDK of another shape: `kept` is all that it puts into `_process`."""
+class ChangedSdkClient(BoundedClient):
+    """The client with an incompatible SDK, which stores `process` as `_process`."""
 
-    def __init__(self, kept: object) -> None:
+    def __init__(self, process: object) -> None:
         super().__init__(Address("127.0.0.1", 1))
-        self._kept = kept
+        self._stored = process
         self.stopped = False
 
     async def start(self) -> None:
-        self._process = self._kept
+        self._process = self._stored
 
     async def force_stop(self) -> None:
         self.stopped = True
 
 
 @pytest.mark.parametrize(
-    "kept", [None, SimpleNamespace(), SimpleNamespace(stdout=io.BytesIO())], ids=["none", "other", "unread"]
+    "process",
+    [None, SimpleNamespace(), SimpleNamespace(stdout=io.BytesIO())],
+    ids=["none", "other", "unread"],
 )
-def test_an_sdk_that_offers_no_place_for_the_bound_is_refused(kept: object) -> None:
-    client = OtherSdk(kept)
+def test_incompatible_sdk_is_rejected(process: object) -> None:
+    client = ChangedSdkClient(process)
 
-    async def story() -> None:
+    async def scenario() -> None:
         await connect(client)
 
     with pytest.raises(ModelError, match="no way to limit the size of the Copilot CLI's messages") as raised:
-        asyncio.run(story())
+        asyncio.run(scenario())
     assert raised.value.kind is ModelKind.SIDECAR
     assert f"github-copilot-sdk=={SDK_VERSION}" in raised.value.hint
     assert client.stopped
 
 
-def test_the_sockets_small_writes_are_sent_at_once() -> None:
-    async def story() -> None:
+def test_socket_has_tcp_nodelay() -> None:
+    async def scenario() -> None:
         async with running(sidecar()) as (_, connection):
             wire = getattr(connection.client._process, "_socket", None)
             assert isinstance(wire, socket.socket)
             assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_what_comes_in_small_writes_is_acknowledged_at_once() -> None:
-    async def story() -> None:
+def test_socket_sets_tcp_quickack_after_read() -> None:
+    async def scenario() -> None:
         async with running(sidecar()) as (_, connection):
             wire = getattr(connection.client._process, "_socket", None)
             assert isinstance(wire, socket.socket)
@@ -152,4 +154,4 @@ def test_what_comes_in_small_writes_is_acknowledged_at_once() -> None:
             await connection.client.ping()
             assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""The Copilot path on the real CLI: the token is proved before anything is spent."""
+"""The Copilot path on the real CLI: the token is checked before the first model call."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ from tests.fakes.model_script import report
 TOKENS = ("ghs_good", "github_pat_good")
 
 
-def told(
+def run_with_token(
     api: FakeCopilot | SilentModel,
     token: str | None,
-    story: Callable[[CopilotConnection], Awaitable[None]],
+    scenario: Callable[[CopilotConnection], Awaitable[None]],
     *,
     copilot: bool = True,
 ) -> None:
-    """Runs the story on a CLI with this token; the preflight comes first, if `copilot`."""
+    """Runs the scenario on a CLI with this token, after the preflight if `copilot`."""
 
-    async def whole(url: str) -> None:
-        made = sidecar(
+    async def connect_and_run(url: str) -> None:
+        process = sidecar(
             credential=Credential(copilot_token=token),
             COPILOT_API_URL=url,
             COPILOT_DEBUG_GITHUB_API_URL=url,
         )
-        with started(made):
-            async with connected(made, copilot=copilot) as connection:
-                await story(connection)
+        with started(process):
+            async with connected(process, copilot=copilot) as connection:
+                await scenario(connection)
 
     with serve(api) as url:
-        asyncio.run(whole(url))
+        asyncio.run(connect_and_run(url))
 
 
-async def nothing(_connection: CopilotConnection) -> None:
-    """The preflight is the whole story."""
+async def only_preflight(_connection: CopilotConnection) -> None:
+    """Does nothing after the preflight."""
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_good_token_passes_and_its_model_answers(token: str) -> None:
+def test_valid_token_passes_and_model_answers(token: str) -> None:
     api = FakeCopilot(TOKENS, report(summary="Fine."))
-    heard: list[Asked] = []
+    results: list[Asked] = []
 
-    async def story(connection: CopilotConnection) -> None:
+    async def scenario(connection: CopilotConnection) -> None:
         await preflight(connection, ("gpt-5-mini",))
-        heard.append(await put(connection, "", Question(model="gpt-5-mini"), own=False))
+        results.append(await put(connection, "", Question(model="gpt-5-mini"), own=False))
 
-    told(api, token, story)
-    (asked,) = heard
-    assert asked.error is None
-    assert asked.reports == [{"findings": [], "summary": "Fine.", "done": True}]
+    run_with_token(api, token, scenario)
+    (result,) = results
+    assert result.error is None
+    assert result.reports == [{"findings": [], "summary": "Fine.", "done": True}]
     assert {entry.token for entry in api.journal} == {token}
     assert api.paths.count("GET /models") == 1
     assert not [path for path in api.paths if "mcp" in path]
 
 
 @pytest.mark.parametrize("token", ["ghs_wrong", "github_pat_wrong", None])
-def test_a_wrong_token_or_none_is_said_with_its_remedy(token: str | None) -> None:
+def test_invalid_or_missing_token_is_an_error_with_hint(token: str | None) -> None:
     api = FakeCopilot(TOKENS)
     with pytest.raises(ModelError) as raised:
-        told(api, token, nothing)
+        run_with_token(api, token, only_preflight)
     assert raised.value.kind is ModelKind.AUTHENTICATION
     assert "copilot-requests: write" in raised.value.hint
     assert api.requests == []
@@ -85,61 +85,61 @@ def test_a_wrong_token_or_none_is_said_with_its_remedy(token: str | None) -> Non
         ("/chat/completions", 403, ModelKind.FORBIDDEN),
     ],
 )
-def test_a_refused_list_of_models_or_answer_has_its_kind(path: str, status: int, kind: ModelKind) -> None:
+def test_error_of_model_list_or_answer_has_kind(path: str, status: int, kind: ModelKind) -> None:
     api = FakeCopilot(TOKENS)
     api.refuse(path, status, retry_after="1")
 
-    async def story(connection: CopilotConnection) -> None:
-        asked = await put(connection, "", Question(model="gpt-5-mini"), own=False)
-        assert asked.error is not None
-        raise asked.error
+    async def scenario(connection: CopilotConnection) -> None:
+        result = await put(connection, "", Question(model="gpt-5-mini"), own=False)
+        assert result.error is not None
+        raise result.error
 
     with pytest.raises(ModelError, match=r"^Copilot answered") as raised:
-        told(api, "ghs_good", story)
+        run_with_token(api, "ghs_good", scenario)
     assert raised.value.kind is kind
     assert path != "/models" or api.requests == []
 
 
-def test_a_model_that_is_not_offered_is_said_with_those_that_are() -> None:
+def test_unavailable_model_error_lists_available_models() -> None:
     api = FakeCopilot(TOKENS)
 
-    async def story(connection: CopilotConnection) -> None:
+    async def scenario(connection: CopilotConnection) -> None:
         with pytest.raises(ModelError, match=r'does not offer the model "gpt-9".*gpt-5-mini') as raised:
             await preflight(connection, ("gpt-9",))
         assert raised.value.kind is ModelKind.UNAVAILABLE_MODEL
 
-    told(api, "ghs_good", story)
+    run_with_token(api, "ghs_good", scenario)
     assert api.requests == []
 
 
-def test_an_account_without_models_is_forbidden() -> None:
+def test_account_without_models_is_forbidden() -> None:
     api = FakeCopilot(TOKENS)
     api.models = []
     with pytest.raises(ModelError) as raised:
-        told(api, "ghs_good", nothing)
+        run_with_token(api, "ghs_good", only_preflight)
     assert raised.value.kind is ModelKind.FORBIDDEN
 
 
-def test_a_copilot_that_does_not_answer_is_waited_for_no_longer_than_asked() -> None:
-    async def story(connection: CopilotConnection) -> None:
+def test_preflight_times_out() -> None:
+    async def scenario(connection: CopilotConnection) -> None:
         with pytest.raises(ModelError, match=r"did not list its models within 1 seconds") as raised:
             await preflight(connection, (), seconds=1.0)
         assert raised.value.kind is ModelKind.PROVIDER
 
-    told(SilentModel(), "ghs_good", story, copilot=False)
+    run_with_token(SilentModel(), "ghs_good", scenario, copilot=False)
 
 
-def test_a_model_that_a_policy_disables_is_not_offered() -> None:
+def test_model_disabled_by_policy_is_unavailable() -> None:
     api = FakeCopilot(TOKENS)
     api.models = [
         offered_model("gpt-5-mini"),
         offered_model("gpt-9", policy={"state": "disabled", "terms": ""}),
     ]
 
-    async def story(connection: CopilotConnection) -> None:
+    async def scenario(connection: CopilotConnection) -> None:
         await preflight(connection, ("gpt-5-mini",))
         with pytest.raises(ModelError, match='does not offer the model "gpt-9"') as caught:
             await preflight(connection, ("gpt-9",))
         assert caught.value.kind is ModelKind.UNAVAILABLE_MODEL
 
-    told(api, "ghs_good", story)
+    run_with_token(api, "ghs_good", scenario)

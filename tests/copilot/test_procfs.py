@@ -1,4 +1,4 @@
-"""Who listens on a port, as the kernel tells it."""
+"""Listeners of a port and processes of a home, read from `/proc`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTEN = (
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_process_or_one_of_its_group_is_known_to_listen(host: str, wrapped: bool) -> None:
+def test_listener_in_process_group_is_found(host: str, wrapped: bool) -> None:
     command = [sys.executable, "-c", LISTEN, host]
     if wrapped:
         command = ["/bin/sh", "-c", '"$@"; true', "sh", *command]
@@ -41,21 +41,21 @@ def test_a_process_or_one_of_its_group_is_known_to_listen(host: str, wrapped: bo
     assert not alive(process.pid)
 
 
-def test_a_foreign_listener_is_told_apart() -> None:
+def test_other_listener_is_distinguished() -> None:
     process = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
-        with socket.create_server(("127.0.0.1", 0)) as foreign:
-            assert listens(process.pid, foreign.getsockname()[1]) is False
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            assert listens(process.pid, other.getsockname()[1]) is False
     finally:
         process.kill()
         process.wait()
 
 
-def test_where_there_is_no_proc_nothing_is_known(tmp_path: Path) -> None:
+def test_result_is_unknown_without_proc(tmp_path: Path) -> None:
     assert listens(1, 80, tmp_path) is None
 
 
-def test_files_that_may_not_be_seen_are_not_known(tmp_path: Path) -> None:
+def test_result_is_unknown_without_permission(tmp_path: Path) -> None:
     net = tmp_path / "net"
     net.mkdir()
     row = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1"
@@ -81,32 +81,32 @@ def soon() -> Deadline:
     return Deadline(time.monotonic() + 10, time.monotonic)
 
 
-def test_whoever_names_the_home_or_works_in_it_is_ended_and_nobody_else(tmp_path: Path) -> None:
+def test_only_processes_with_home_or_cwd_in_folder_are_ended(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
     for folder in (home / "inner", other):
         folder.mkdir(parents=True)
     path = os.environ["PATH"]
-    told = subprocess.Popen(_SLEEP, env={"PATH": path, "HOME": str(home)}, start_new_session=True)
+    by_home = subprocess.Popen(_SLEEP, env={"PATH": path, "HOME": str(home)}, start_new_session=True)
     there = subprocess.Popen(_SLEEP, env={"PATH": path}, cwd=home / "inner", start_new_session=True)
-    stranger = subprocess.Popen(_SLEEP, env={"PATH": path, "HOME": str(other)}, cwd=other)
+    unrelated = subprocess.Popen(_SLEEP, env={"PATH": path, "HOME": str(other)}, cwd=other)
     try:
         end_stragglers(home, soon(), last=False)
-        assert (told.wait(10), there.wait(10)) == (-9, -9)
-        assert stranger.poll() is None
+        assert (by_home.wait(10), there.wait(10)) == (-9, -9)
+        assert unrelated.poll() is None
     finally:
-        for process in (told, there, stranger):
+        for process in (by_home, there, unrelated):
             process.kill()
             process.wait()
 
 
-def test_where_the_kernel_tells_nothing_nobody_is_ended(tmp_path: Path) -> None:
+def test_nothing_is_ended_without_proc(tmp_path: Path) -> None:
     end_stragglers(tmp_path, soon(), last=True, proc=tmp_path / "no proc")
     (tmp_path / "2147483647").mkdir()
     (tmp_path / "self").mkdir()
     end_stragglers(tmp_path, soon(), last=True, proc=tmp_path)
 
 
-def test_one_that_cannot_be_ended_is_not_waited_for(tmp_path: Path) -> None:
+def test_process_that_cannot_be_ended_is_not_awaited(tmp_path: Path) -> None:
     process = tmp_path / "2147483647"
     process.mkdir()
     (process / "environ").write_text(f"HOME={tmp_path}")

@@ -26,20 +26,20 @@ def classes():
             for found in vars(sys.modules[name]).values():
                 if isinstance(found, type) and found.__module__ == name:
                     yield found
-made = {}
+described = {}
 for cls in classes():
     if dataclasses.is_dataclass(cls):
         fields = [(f.name, str(f.type), str(f.default), str(f.default_factory), f.init, f.repr, f.compare, f.kw_only)
                   for f in dataclasses.fields(cls)]
         own = sorted(name for name in vars(cls) if name not in ("__doc__",))
-        made[cls.__module__, cls.__qualname__] = (
+        described[cls.__module__, cls.__qualname__] = (
             fields, str(inspect.signature(cls.__init__)), cls.__init__.__qualname__, cls.__match_args__,
             str(cls.__dataclass_params__), own, [base.__qualname__ for base in cls.__mro__],
             cls.__hash__ is None, inspect.getdoc(cls) or "")
-for key in sorted(made):
-    print(key, made[key])
+for key in sorted(described):
+    print(key, described[key])
 """
-QUICKLY = """
+DEFERRED_IMPORT = """
 import dataclasses
 plain = dataclasses.dataclass
 from hunkwise.copilot import sdk_import
@@ -64,23 +64,23 @@ def python(code: str, *folders: str) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", done.stdout)
 
 
-def test_every_class_of_the_sdk_is_in_the_end_what_a_plain_import_makes_it() -> None:
+def test_every_sdk_class_equals_that_of_a_plain_import() -> None:
     plain = python("import pydantic, copilot\n" + DESCRIBE).splitlines()
-    quick = python(QUICKLY + DESCRIBE).splitlines()
+    quick = python(DEFERRED_IMPORT + DESCRIBE).splitlines()
     assert len(plain) > 1_000
     differing = [(one, other) for one, other in zip(plain, quick, strict=True) if one != other]
     assert differing[:3] == []
 
 
-def test_the_sdk_import_completes_few_classes_and_speaks_the_same_events() -> None:
+def test_sdk_import_completes_few_classes_and_parses_events() -> None:
     code = """
 from hunkwise.copilot import sdk_import
 sdk_import.import_sdk()
 before = len(sdk_import._deferred)
 from copilot.session_events import SessionEvent
-said = {"type": "assistant.usage", "id": "00000000-0000-0000-0000-000000000001", "parentId": None,
+fields = {"type": "assistant.usage", "id": "00000000-0000-0000-0000-000000000001", "parentId": None,
         "timestamp": "2026-01-02T03:04:05Z", "data": {"model": "m", "inputTokens": 3}}
-one, other = SessionEvent.from_dict(said), SessionEvent.from_dict(said)
+one, other = SessionEvent.from_dict(fields), SessionEvent.from_dict(fields)
 assert one == other and repr(one) == repr(other) and one.data.input_tokens == 3, one
 assert 0 < before - len(sdk_import._deferred) < 10
 import copilot
@@ -97,7 +97,7 @@ class Event:
     text: str = ""
 FIELDS = [field.name for field in dataclasses.fields(Event)]
 """
-"""It looks at one of its dataclasses while it is imported."""
+"""An SDK that reads the fields of one of its dataclasses during its import."""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ FIELDS = [field.name for field in dataclasses.fields(Event)]
     ],
     ids=["another shape", "the tested one", "another version"],
 )
-def test_an_sdk_of_another_shape_or_version_is_imported_as_usual(
+def test_incompatible_sdk_is_imported_without_deferral(
     events: str, version: str, deferred: int, tmp_path: Path
 ) -> None:
     (tmp_path / "copilot").mkdir()
@@ -127,7 +127,7 @@ assert [field.name for field in sdk_import.dataclasses.fields(copilot.Event)] ==
     python(code, str(tmp_path))
 
 
-def test_an_sdk_that_is_missing_is_an_import_error() -> None:
+def test_missing_sdk_is_an_import_error() -> None:
     code = """
 import sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path]
@@ -143,12 +143,12 @@ else:
 
 
 @pytest.fixture
-def forgotten() -> Any:
+def reset_deferred() -> Any:
     yield
     assert sdk_import._deferred == set()
 
 
-def test_a_deferred_class_is_as_a_plain_one_once_it_is_made(forgotten: None) -> None:
+def test_deferred_class_equals_plain_class_after_completion(reset_deferred: None) -> None:
     @defer
     class Quick:
         """A class."""
@@ -158,48 +158,48 @@ def test_a_deferred_class_is_as_a_plain_one_once_it_is_made(forgotten: None) -> 
         c: str = dataclasses.field(default="c", repr=False)
         shared: ClassVar[int] = 5
 
-    made: Any = Quick
-    one = made(1)
-    assert one == made(1, [], "c") != made(2)
+    described: Any = Quick
+    one = described(1)
+    assert one == described(1, [], "c") != described(2)
     assert repr(one).endswith("Quick(a=1, b=[])")
     assert dataclasses.astuple(one) == (1, [], "c")
     assert dataclasses.replace(one, c="d").c == "d"
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
-        made()
+        described()
     with pytest.raises(TypeError, match="unexpected keyword"):
-        made(1, d=2)
-    assert made.__init__.__qualname__.endswith("Quick.__init__")
+        described(1, d=2)
+    assert described.__init__.__qualname__.endswith("Quick.__init__")
 
 
-def test_an_heir_has_its_bases_fields_first(forgotten: None) -> None:
+def test_subclass_has_base_fields_first(reset_deferred: None) -> None:
     @defer
     class Base:
         a: int
         b: int = 2
 
     @defer
-    class Heir(Base):
+    class Derived(Base):
         c: int = 3
 
-    made: Any = Heir
-    assert dataclasses.astuple(made(1)) == (1, 2, 3)
+    described: Any = Derived
+    assert dataclasses.astuple(described(1)) == (1, 2, 3)
     base: Any = Base
     assert dataclasses.astuple(base(1)) == (1, 2)
 
 
-def test_an_heir_that_is_no_dataclass_uses_its_bases_beginning(forgotten: None) -> None:
+def test_plain_subclass_uses_init_of_base(reset_deferred: None) -> None:
     @defer
     class Base:
         a: int
 
-    class Heir(Base):
+    class Derived(Base):
         def __init__(self, a: int) -> None:
             super().__init__(a + 1)  # type: ignore[call-arg]  # the dataclass's own comes later
 
-    assert Heir(1).a == 2
+    assert Derived(1).a == 2
 
 
-def test_an_heir_with_options_or_a_beginning_of_its_own_has_its_bases_fields(forgotten: None) -> None:
+def test_subclass_with_options_or_init_has_base_fields(reset_deferred: None) -> None:
     @defer
     class Base:
         a: int
@@ -211,7 +211,7 @@ def test_an_heir_with_options_or_a_beginning_of_its_own_has_its_bases_fields(for
     with sdk_import._classes_deferred():
 
         @dataclasses.dataclass(kw_only=True)
-        class Heir(Base):
+        class Derived(Base):
             c: int
 
         @dataclasses.dataclass
@@ -221,12 +221,12 @@ def test_an_heir_with_options_or_a_beginning_of_its_own_has_its_bases_fields(for
             def __init__(self) -> None:
                 self.b = self.c = 1
 
-    assert [field.name for field in dataclasses.fields(Heir)] == ["a", "c"]
+    assert [field.name for field in dataclasses.fields(Derived)] == ["a", "c"]
     assert [field.name for field in dataclasses.fields(Began)] == ["b", "c"]
     assert dataclasses.astuple(Began()) == (1, 1)
 
 
-def test_classes_of_others_are_made_at_once_meanwhile() -> None:
+def test_classes_outside_of_the_sdk_are_completed_at_once() -> None:
     with sdk_import._classes_deferred():
 
         @dataclasses.dataclass
@@ -237,14 +237,14 @@ def test_classes_of_others_are_made_at_once_meanwhile() -> None:
     assert Ours(1) == Ours(1)
 
 
-def test_what_is_restored_is_restored_after_a_failure_too() -> None:
+def test_dataclass_decorator_is_restored_after_failure() -> None:
     plain = dataclasses.dataclass
     with pytest.raises(KeyError), sdk_import._classes_deferred():
         raise KeyError
     assert dataclasses.dataclass is plain
 
 
-def test_many_threads_may_make_the_first_instance(forgotten: None) -> None:
+def test_concurrent_first_instances_are_complete(reset_deferred: None) -> None:
     for _ in range(30):
         threads = 8
         found: list[Any] = []

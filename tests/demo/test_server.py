@@ -19,7 +19,7 @@ from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.renderer import Renderer
 from hunkwise.prompts.report_answer import AnswerCollector
 from hunkwise.prompts.report_findings import read_report
-from tests.evaluation.samples import Player, finding, golden
+from tests.evaluation.samples import FakeModel, finding, golden
 from tests.evaluation.test_judge import judged
 
 Ask = tuple[str, str]
@@ -238,7 +238,7 @@ def test_remarks_are_the_same_where_they_share_a_word_that_matters(text: str, ti
     ],
 )
 def test_a_statement_is_in_an_answer_that_has_its_words(statement: str, answer: str, stated: bool) -> None:
-    judge = Judge(Player(by_server).ask)
+    judge = Judge(FakeModel(by_server).ask)
     assert asyncio.run(judge.stated("Why?", statement, answer)) is stated
 
 

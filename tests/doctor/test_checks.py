@@ -1,4 +1,4 @@
-"""Lines of a checkup: what they come to, how they are shown, and that no secret is among them."""
+"""Check lines of the doctor: result, text and JSON, and redaction of secrets."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from hunkwise.doctor.checks import (
 from hunkwise.domain.review import ExitCode
 from hunkwise.errors import GitHubError, GitHubErrorKind, SettingsError
 
-GOOD, ODD = ok("A", "is there"), warning("Bb", "is odd.", "Mend it.")
+GOOD, WARNING = ok("A", "is there"), warning("Bb", "is odd.", "Fix it.")
 SECRET = "ghs_CanarySecret1"
 
 
 @pytest.mark.parametrize(
-    ("checks", "code", "said"),
+    ("checks", "code", "expected"),
     [
         ((), 0, "All that a review needs is here."),
-        ((GOOD, ODD, ODD), 0, "All that a review needs is here: 2 warnings."),
+        ((GOOD, WARNING, WARNING), 0, "All that a review needs is here: 2 warnings."),
         ((GOOD, unchecked("C", "x")), 0, "All that a review needs is here: 1 not checked."),
-        ((ODD, fault("C", "x", "y")), 3, "No review could be made (exit code 3): 1 fault, 1 warning."),
+        ((WARNING, fault("C", "x", "y")), 3, "No review could be made (exit code 3): 1 fault, 1 warning."),
         (
             (fault("C", "x", "y"), wrong("D", "x"), wrong("E", "x")),
             2,
@@ -44,42 +44,42 @@ SECRET = "ghs_CanarySecret1"
         ),
     ],
 )
-def test_the_worst_line_decides(checks: tuple[Check, ...], code: int, said: str) -> None:
+def test_worst_line_decides_the_result(checks: tuple[Check, ...], code: int, expected: str) -> None:
     sections = [Section("One", checks[:1]), Section("Two", checks[1:])]
     assert verdict(sections) is ExitCode(code)
-    assert conclusion(sections) == said
+    assert conclusion(sections) == expected
 
 
-def test_an_error_is_a_line_and_settings_are_one_for_each_fault() -> None:
+def test_error_is_one_line_and_settings_error_one_per_fault() -> None:
     assert failed("S", SettingsError(["a", "b"])) == (wrong("S", "a"), wrong("S", "b"))
     error = GitHubError(GitHubErrorKind.FORBIDDEN, "No.", "Do.")
     assert failed("S", error) == (fault("S", "No.", "Do."),)
 
 
-def test_the_text_has_a_line_for_each_check_and_one_for_its_remedy() -> None:
-    text = as_text([Section("Things", (GOOD, ODD, unchecked("C", "why")))], "A checkup")
+def test_text_has_a_line_per_check_and_remedy() -> None:
+    text = as_text([Section("Things", (GOOD, WARNING, unchecked("C", "why")))], "A checkup")
     assert text.splitlines() == [
         "A checkup",
         "",
         "Things",
         "  ok       A   is there",
         "  warning  Bb  is odd.",
-        "               > Mend it.",
+        "               > Fix it.",
         "  -        C   not checked: why",
         "",
         "All that a review needs is here: 1 warning, 1 not checked.",
     ]
 
 
-def test_the_json_has_the_same() -> None:
-    told = as_json([Section("Things", (ODD, unchecked("C", "why")))], "1.2")
-    one = {"section": "Things", "name": "Bb", "state": "warning", "said": "is odd.", "remedy": "Mend it."}
+def test_json_has_the_same_checks() -> None:
+    report = as_json([Section("Things", (WARNING, unchecked("C", "why")))], "1.2")
+    one = {"section": "Things", "name": "Bb", "state": "warning", "said": "is odd.", "remedy": "Fix it."}
     other = {"section": "Things", "name": "C", "state": "unchecked", "said": "not checked: why", "remedy": ""}
-    assert told == {"version": 1, "hunkwise": "1.2", "exit_code": 0, "checks": [one, other]}
+    assert report == {"version": 1, "hunkwise": "1.2", "exit_code": 0, "checks": [one, other]}
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "expected"),
     [
         (f"has {SECRET}.", "has ***."),
         (f"has {SECRET[::-1]}.", "not shown: it holds one of this run's secrets"),
@@ -90,14 +90,14 @@ def test_the_json_has_the_same() -> None:
         ("y" * 900, "y" * 699 + "…"),
     ],
 )
-def test_no_secret_and_nothing_that_moves_a_terminal_is_shown(said: str, shown: str) -> None:
-    section = Section("S", (Check(f"N {SECRET}", CheckState.FAULT, said, f"Remove {SECRET}."),))
+def test_secrets_and_terminal_controls_are_not_shown(text: str, expected: str) -> None:
+    section = Section("S", (Check(f"N {SECRET}", CheckState.FAULT, text, f"Remove {SECRET}."),))
     assert Mask([SECRET, "short"]).section(section).checks == (
-        Check("N ***", CheckState.FAULT, shown, "Remove ***."),
+        Check("N ***", CheckState.FAULT, expected, "Remove ***."),
     )
 
 
-def test_secrets_are_known_before_the_settings_are_right() -> None:
+def test_secrets_are_found_with_invalid_settings() -> None:
     environ = {
         "INPUT_GITHUB-TOKEN": "with a\nblank",
         "INPUT_PROVIDER_API_KEY": "key-one",

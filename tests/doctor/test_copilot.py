@@ -1,4 +1,4 @@
-"""A provider is reached by one request that costs nothing and carries no key."""
+"""Checks of provider, CLI and Copilot; the provider is checked by one free request without the key."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ KEY = "key-Canary"
 
 
 @contextmanager
-def answering(raw: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that says these bytes to the first who comes, and keeps what that one said."""
-    heard: list[bytes] = []
+def serve_bytes(raw: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Yields the URL of a server that sends these bytes to its first client, and the client's bytes."""
+    received: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            way, _ = listener.accept()
-            with way:
-                heard.append(way.recv(65_536))
-                way.sendall(raw)
+            client, _ = listener.accept()
+            with client:
+                received.append(client.recv(65_536))
+                client.sendall(raw)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", heard
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", received
         thread.join(10)
 
 
@@ -63,28 +63,28 @@ def checks(url: str, key: str | None = KEY, **environ: str) -> list[Check]:
         ("502 Bad Gateway", CheckState.WARNING),
     ],
 )
-def test_any_answer_of_the_provider_will_do(status: str, state: CheckState) -> None:
-    with answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as (url, heard):
+def test_any_http_response_of_the_provider_is_accepted(status: str, state: CheckState) -> None:
+    with serve_bytes(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as (url, received):
         reached, key, model = checks(url)
     assert (reached.state, key.state, model.state) == (state, CheckState.UNCHECKED, CheckState.UNCHECKED)
-    assert heard[0].startswith(b"HEAD /v1 HTTP/1.1")
-    assert KEY.encode() not in heard[0]
+    assert received[0].startswith(b"HEAD /v1 HTTP/1.1")
+    assert KEY.encode() not in received[0]
 
 
 @pytest.mark.parametrize("raw", [b"", b"\0\1\2 no HTTP\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
-def test_what_is_no_http_is_a_fault(raw: bytes) -> None:
-    with answering(raw) as (url, _):
+def test_response_that_is_not_http_is_a_fault(raw: bytes) -> None:
+    with serve_bytes(raw) as (url, _):
         reached, *_ = checks(url)
     assert (reached.state, reached.name) == (CheckState.FAULT, "Provider")
 
 
-def test_a_server_without_a_certificate_that_can_be_verified_is_a_fault() -> None:
-    with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (url, _):
+def test_unverifiable_certificate_is_a_fault() -> None:
+    with serve_bytes(b"HTTP/1.1 200 OK\r\n\r\n") as (url, _):
         reached, *_ = checks(url.replace("http:", "https:"), NODE_EXTRA_CA_CERTS="/none")
     assert (reached.state, "certificate" in reached.said) == (CheckState.FAULT, True)
 
 
-def test_nobody_there_is_a_fault_and_a_missing_key_is_said() -> None:
+def test_refused_connection_is_a_fault_and_missing_key_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     reached, key, _ = checks(f"http://127.0.0.1:{port}/v1", None)
@@ -93,11 +93,11 @@ def test_nobody_there_is_a_fault_and_a_missing_key_is_said() -> None:
         True,
     )
     assert "is not set" in key.said
-    gone, *_ = checks("http://no-such-host.invalid/v1")
-    assert gone.state is CheckState.FAULT
+    missing, *_ = checks("http://no-such-host.invalid/v1")
+    assert missing.state is CheckState.FAULT
 
 
-def test_an_authority_that_cannot_be_read_is_a_fault(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_unreadable_certificate_file_is_a_fault(tmp_path_factory: pytest.TempPathFactory) -> None:
     broken = tmp_path_factory.mktemp("ca") / "ca.pem"
     broken.write_text("no certificate")
     reached, *_ = checks("https://127.0.0.1:9/v1", NODE_EXTRA_CA_CERTS=str(broken))
@@ -108,13 +108,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SEEN = CliStatus("the CLI", CLI_VERSION, SDK_VERSION, seconds=0.5, models=("a", "b"))
 
 
-def test_the_measured_sdk_is_the_one_that_is_pinned() -> None:
+def test_reported_sdk_version_is_the_pinned_one() -> None:
     pins = re.findall(r"^github-copilot-sdk==(\S+)", (ROOT / "requirements/runtime.txt").read_text(), re.M)
     assert pins == [SDK_VERSION]
 
 
 @pytest.mark.parametrize(
-    ("seen", "odd"),
+    ("seen", "expected"),
     [
         (SEEN, []),
         (replace(SEEN, seconds=None), []),
@@ -124,14 +124,14 @@ def test_the_measured_sdk_is_the_one_that_is_pinned() -> None:
         (replace(SEEN, not_first="It ended."), ["Program"]),
     ],
 )
-def test_what_is_odd_about_a_cli_is_a_warning(seen: CliStatus, odd: list[str]) -> None:
+def test_unexpected_state_of_the_cli_is_a_warning(seen: CliStatus, expected: list[str]) -> None:
     found = list(program_checks(seen, CLI_VERSION, SDK_VERSION))
-    assert [check.name for check in found if check.state is CheckState.WARNING] == odd
+    assert [check.name for check in found if check.state is CheckState.WARNING] == expected
     assert all(check.remedy for check in found if check.state is CheckState.WARNING)
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "message"),
     [
         (ModelKind.AUTHENTICATION, "not accepted"),
         (ModelKind.FORBIDDEN, "policy"),
@@ -140,13 +140,13 @@ def test_what_is_odd_about_a_cli_is_a_warning(seen: CliStatus, odd: list[str]) -
         (ModelKind.PROVIDER, "could not be asked"),
     ],
 )
-def test_authentication_and_policy_are_told_apart(kind: ModelKind, words: str) -> None:
+def test_authentication_and_policy_are_distinguished(kind: ModelKind, message: str) -> None:
     copilot, model = copilot_checks(replace(SEEN, refusal=ModelError(kind, "No.", "Do.")), "a")
     assert (copilot.state, copilot.remedy, model.state) == (CheckState.FAULT, "Do.", CheckState.UNCHECKED)
-    assert words in copilot.said
+    assert message in copilot.said
 
 
-def test_a_model_is_there_or_is_not() -> None:
+def test_model_is_offered_or_not() -> None:
     missing = replace(SEEN, models=(), refusal=ModelError(ModelKind.UNAVAILABLE_MODEL, "No x.", "Do."))
     assert [check.state for check in copilot_checks(missing, "x")] == [CheckState.OK, CheckState.FAULT]
     assert [check.said for check in copilot_checks(SEEN, "a")][1] == "a, which Copilot offers"
@@ -159,20 +159,20 @@ def test_a_model_is_there_or_is_not() -> None:
 NOTHING = CopilotQuestion(copilot=False)
 
 
-def test_what_stands_by_is_told_with_why_it_was_needed(tmp_path: Path) -> None:
+def test_used_fallback_is_reported_with_reason(tmp_path: Path) -> None:
     broken = CliCommand(script(tmp_path, "exit 5"), instead=find_cli(environ()))
     seen = try_own(broken, NOWHERE, environ(), NOTHING)
     assert seen.not_first == "The Copilot CLI ended with status 5."
     assert (seen.program.endswith("copilot-runtime"), seen.listener) == (True, True)
 
 
-def test_where_none_listens_the_first_one_is_told(tmp_path: Path) -> None:
+def test_first_program_is_reported_if_none_listens(tmp_path: Path) -> None:
     second = CliCommand(script(tmp_path, "exit 6", "second"))
     with pytest.raises(ModelError, match="status 5"):
         try_own(CliCommand(script(tmp_path, "exit 5"), instead=second), NOWHERE, environ(), NOTHING)
 
 
-def test_a_program_that_cannot_be_executed_is_told(tmp_path: Path) -> None:
+def test_program_that_cannot_be_executed_is_reported(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with pytest.raises(ModelError, match="could not be started"):
         try_own(CliCommand(tmp_path / "plain"), NOWHERE, environ(), NOTHING)

@@ -1,4 +1,4 @@
-"""What one answer of GitHub's tells: limits, dates, and the causes of a refusal."""
+"""Checks of one GitHub response: rate limit, clock, and causes of errors."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Server:
 
     headers: Mapping[str, str] = field(default_factory=dict)
     error: GitHubError | None = None
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def __call__(self, path: str) -> Mapping[str, str]:
-        self.asked.append(path)
+        self.requests.append(path)
         if self.error is not None:
             raise self.error
         return self.headers
@@ -47,17 +47,17 @@ def checks(server: Server, repository: str | None = "o/r", number: int | None = 
         (None, None, "/rate_limit"),
     ],
 )
-def test_one_small_read_is_made(repository: str | None, number: int | None, path: str) -> None:
+def test_one_small_request_is_sent(repository: str | None, number: int | None, path: str) -> None:
     server = Server(LIMITS)
     found = checks(server, repository, number)
-    assert server.asked == [path]
+    assert server.requests == [path]
     assert found["Token"].state is OK
     assert found["Writing"].state is UNCHECKED
     assert found["Pull requests"].state is (OK if repository else UNCHECKED)
 
 
 @pytest.mark.parametrize(
-    ("headers", "state", "said"),
+    ("headers", "state", "expected"),
     [
         (LIMITS, OK, "4,999 of 5,000 requests are left until 2027-01-15 09:00 UTC"),
         (LIMITS | {"x-ratelimit-remaining": "99"}, WARNING, "99 of 5,000 requests"),
@@ -67,15 +67,13 @@ def test_one_small_read_is_made(repository: str | None, number: int | None, path
         ({}, OK, "this server reports none"),
     ],
 )
-def test_the_rate_limit_is_read_from_the_headers(
-    headers: dict[str, str], state: CheckState, said: str
-) -> None:
+def test_rate_limit_is_read_from_headers(headers: dict[str, str], state: CheckState, expected: str) -> None:
     check = checks(Server(headers))["Rate limit"]
-    assert (check.state, said in check.said) == (state, True)
+    assert (check.state, expected in check.said) == (state, True)
 
 
 @pytest.mark.parametrize(
-    ("date", "state", "said"),
+    ("date", "state", "expected"),
     [
         (formatdate(NOW - 59, usegmt=True), OK, "within 60 s"),
         (formatdate(NOW - 3_600, usegmt=True), WARNING, "3,600 s ahead of"),
@@ -85,9 +83,9 @@ def test_the_rate_limit_is_read_from_the_headers(
         ("", UNCHECKED, "no date"),
     ],
 )
-def test_the_clock_is_held_against_the_servers(date: str, state: CheckState, said: str) -> None:
+def test_clock_is_compared_with_the_server(date: str, state: CheckState, expected: str) -> None:
     check = checks(Server({"date": date}))["Clock"]
-    assert (check.state, said in check.said) == (state, True)
+    assert (check.state, expected in check.said) == (state, True)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +98,8 @@ def test_the_clock_is_held_against_the_servers(date: str, state: CheckState, sai
         (GitHubErrorKind.RATE_LIMIT, {"Server": OK, "Rate limit": FAULT}),
     ],
 )
-def test_a_refusal_is_told_where_it_belongs(kind: GitHubErrorKind, states: dict[str, CheckState]) -> None:
+def test_error_is_reported_in_the_matching_check(
+    kind: GitHubErrorKind, states: dict[str, CheckState]
+) -> None:
     found = checks(Server(error=GitHubError(kind, "No.", "Do.")))
     assert {name: check.state for name, check in found.items()} == states

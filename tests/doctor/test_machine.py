@@ -1,4 +1,4 @@
-"""The machine: old, missing, full and read-only things have their line and their remedy."""
+"""Checks of the machine: versions, folders, disk space, isolation and Docker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hunkwise.doctor.machine import attempt_checks, docker_check, shared_user_ch
 from hunkwise.errors import RepositoryError
 
 
-def says(text: str) -> Callable[[], str]:
+def returns(text: str) -> Callable[[], str]:
     return lambda: text
 
 
@@ -28,34 +28,34 @@ def raises(error: Exception) -> Callable[[], str]:
 
 
 @pytest.mark.parametrize(
-    ("version", "state", "said"),
+    ("version", "state", "expected"),
     [
-        (says("git version 2.39.5\n"), CheckState.OK, "2.39.5"),
-        (says("git version 2.50.1 (Apple Git-155)"), CheckState.OK, "2.50.1"),
-        (says("git version 2.38.0.windows.1"), CheckState.OK, "2.38.0.windows.1"),
-        (says("git version 2.37.9"), CheckState.FAULT, "git version 2.37.9 is older than 2.38."),
-        (says("git version 1.99"), CheckState.FAULT, "git version 1.99 is older than 2.38."),
-        (says("hello"), CheckState.FAULT, "`git --version` says 'hello', which is no version."),
-        (raises(RepositoryError("git is gone.")), CheckState.FAULT, "git is gone."),
+        (returns("git version 2.39.5\n"), CheckState.OK, "2.39.5"),
+        (returns("git version 2.50.1 (Apple Git-155)"), CheckState.OK, "2.50.1"),
+        (returns("git version 2.38.0.windows.1"), CheckState.OK, "2.38.0.windows.1"),
+        (returns("git version 2.37.9"), CheckState.FAULT, "git version 2.37.9 is older than 2.38."),
+        (returns("git version 1.99"), CheckState.FAULT, "git version 1.99 is older than 2.38."),
+        (returns("hello"), CheckState.FAULT, "`git --version` says 'hello', which is no version."),
+        (raises(RepositoryError("git is missing.")), CheckState.FAULT, "git is missing."),
     ],
 )
-def test_git_is_there_and_new_enough(version: Callable[[], str], state: CheckState, said: str) -> None:
+def test_git_is_present_and_new_enough(version: Callable[[], str], state: CheckState, expected: str) -> None:
     check = machine.git_check(version, needed=True)
-    assert (check.state, check.said) == (state, said)
+    assert (check.state, check.said) == (state, expected)
     assert bool(check.remedy) is (state is not CheckState.OK)
     if state is CheckState.FAULT:
         assert machine.git_check(version, needed=False).state is CheckState.WARNING
 
 
-def test_python_is_named() -> None:
+def test_python_version_is_reported() -> None:
     assert machine.python_check().state is CheckState.OK
 
 
-def test_a_folder_for_temporary_files_is_there(tmp_path: Path) -> None:
+def test_temporary_folder_is_checked(tmp_path: Path) -> None:
     folder = str(tmp_path)
-    assert machine.temporary_check({"TMPDIR": folder}, says(folder)).state is CheckState.OK
-    assert machine.temporary_check({}, says(folder)).state is CheckState.OK
-    other = machine.temporary_check({"TMPDIR": "/read-only"}, says("/tmp"))
+    assert machine.temporary_check({"TMPDIR": folder}, returns(folder)).state is CheckState.OK
+    assert machine.temporary_check({}, returns(folder)).state is CheckState.OK
+    other = machine.temporary_check({"TMPDIR": "/read-only"}, returns("/tmp"))
     assert (other.state, other.said) == (
         CheckState.WARNING,
         "/read-only cannot be written; /tmp is used instead.",
@@ -63,28 +63,28 @@ def test_a_folder_for_temporary_files_is_there(tmp_path: Path) -> None:
     none = raises(FileNotFoundError(2, "No usable temporary directory found"))
     assert machine.temporary_check({}, none).state is CheckState.FAULT
     assert machine.free_space(none) is None
-    assert machine.free_space(says(folder)) is not None
+    assert machine.free_space(returns(folder)) is not None
 
 
 @pytest.mark.parametrize(
     ("free", "state"),
     [(10 << 30, CheckState.OK), (499 << 20, CheckState.WARNING), (49 << 20, CheckState.FAULT)],
 )
-def test_room_on_the_disk(free: int, state: CheckState) -> None:
+def test_free_disk_space_is_checked(free: int, state: CheckState) -> None:
     assert machine.space_check(free, "/tmp").state is state
 
 
-def test_reports_may_go_to_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+def test_report_folder_may_be_missing(tmp_path: Path) -> None:
     assert machine.reports_check(tmp_path / "deep" / "hunkwise").state is CheckState.OK
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     check = machine.reports_check(tmp_path / "file" / "hunkwise")
     assert (check.state, "is not a folder" in check.said) == (CheckState.WARNING, True)
-    gone = machine.reports_check(Path("/proc/self/none"))
-    assert gone.state is CheckState.WARNING
+    missing = machine.reports_check(Path("/proc/self/none"))
+    assert missing.state is CheckState.WARNING
 
 
-def test_a_file_of_the_runner_is_tried_and_not_changed(tmp_path: Path) -> None:
+def test_runner_file_is_checked_and_not_changed(tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.write_text("before\n")
 
@@ -102,7 +102,7 @@ def test_a_file_of_the_runner_is_tried_and_not_changed(tmp_path: Path) -> None:
     assert state_of(Path("/proc/none")) is CheckState.WARNING
 
 
-def test_every_attempt_is_a_line_and_one_that_succeeded_a_fault() -> None:
+def test_every_escape_attempt_is_a_line_and_successful_one_a_fault() -> None:
     held = ProbeAttempt("read it", "No such file or directory", True)
     open_door = ProbeAttempt("trace it", "it could", False)
     whole = list(attempt_checks([held, held], 10001))
@@ -115,7 +115,7 @@ def test_every_attempt_is_a_line_and_one_that_succeeded_a_fault() -> None:
 
 
 @pytest.mark.parametrize(("in_image", "remedy"), [(True, "as root"), (False, "container action")])
-def test_what_is_missing_elsewhere_is_said_with_how_to_get_it(in_image: bool, remedy: str) -> None:
+def test_missing_isolation_is_reported_with_remedy(in_image: bool, remedy: str) -> None:
     found = {
         check.name: check for check in shared_user_checks(in_image=in_image, listener=True, started=True)
     }
@@ -126,14 +126,14 @@ def test_what_is_missing_elsewhere_is_said_with_how_to_get_it(in_image: bool, re
 
 
 @pytest.mark.parametrize(("started", "why"), [(True, "kernel"), (False, "no CLI")])
-def test_a_listener_that_nobody_could_check_is_not_called_checked(started: bool, why: str) -> None:
+def test_unverified_listener_is_unchecked(started: bool, why: str) -> None:
     found = {
         check.name: check for check in shared_user_checks(in_image=False, listener=None, started=started)
     }
     assert (found["Listener"].state, why in found["Listener"].said) == (CheckState.UNCHECKED, True)
 
 
-def test_dockers_socket_is_seen_and_never_connected_to(tmp_path: Path) -> None:
+def test_docker_socket_is_detected_without_connecting(tmp_path: Path) -> None:
     path = tmp_path / "docker.sock"
     assert docker_check([path]).said == "is not there"
     with socket.socket(socket.AF_UNIX) as listener:

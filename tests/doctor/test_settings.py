@@ -1,4 +1,4 @@
-"""Tokens are known by their prefix, and never by more of them."""
+"""Checks of tokens by their prefix, without showing values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JOB = {"INPUT_GITHUB-TOKEN": "ghs_job"}
 
 
 @pytest.mark.parametrize(
-    ("token", "word"),
+    ("token", "kind"),
     [
         ("ghs_x", "installation"),
         ("ghp_x", "classic"),
@@ -22,8 +22,8 @@ JOB = {"INPUT_GITHUB-TOKEN": "ghs_job"}
         ("0123abcd", "not known"),
     ],
 )
-def test_the_kind_is_told_by_the_prefix(token: str, word: str) -> None:
-    assert word in kind_of(token)
+def test_kind_is_recognized_by_prefix(token: str, kind: str) -> None:
+    assert kind in kind_of(token)
     assert token not in kind_of(token)
 
 
@@ -78,7 +78,7 @@ def states(environ: dict[str, str], *, job: bool = True) -> dict[str, CheckState
         ),
     ],
 )
-def test_the_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, CheckState]) -> None:
+def test_tokens_of_a_job(inputs: dict[str, str], expected: dict[str, CheckState]) -> None:
     assert states(inputs) == expected
 
 
@@ -108,23 +108,21 @@ GHE_COM = {"GITHUB_SERVER_URL": "https://octo.ghe.com"}
         ),
     ],
 )
-def test_the_tokens_of_a_job_on_another_server(
-    environ: dict[str, str], expected: dict[str, CheckState]
-) -> None:
+def test_tokens_of_a_job_on_another_server(environ: dict[str, str], expected: dict[str, CheckState]) -> None:
     assert states(environ) == expected
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "expected"),
     [
         (GHE_COM, "octo.ghe.com, as in GITHUB_SERVER_URL: the CLI gets it as GH_HOST"),
         (GHE_COM | {"GH_HOST": "other.ghe.com"}, "other.ghe.com, which GH_HOST names"),
         ({"COPILOT_GH_HOST": "a.ghe.com", "GH_HOST": "b.ghe.com"}, "a.ghe.com, which COPILOT_GH_HOST names"),
     ],
 )
-def test_the_server_whose_copilot_is_asked_is_named(environ: dict[str, str], said: str) -> None:
+def test_server_of_copilot_is_reported(environ: dict[str, str], expected: str) -> None:
     found = {check.name: check.said for check in token_checks(tokens_in(JOB | environ, job=True), environ)}
-    assert found["Copilot server"] == said
+    assert found["Copilot server"] == expected
 
 
 @pytest.mark.parametrize(
@@ -149,12 +147,12 @@ def test_the_server_whose_copilot_is_asked_is_named(environ: dict[str, str], sai
         ),
     ],
 )
-def test_the_tokens_of_a_shell(environ: dict[str, str], expected: dict[str, CheckState]) -> None:
+def test_tokens_of_a_shell(environ: dict[str, str], expected: dict[str, CheckState]) -> None:
     assert states(environ, job=False) == expected
 
 
-def test_a_value_is_never_shown() -> None:
+def test_values_are_not_shown() -> None:
     assert "ghs_job" not in repr(TokenSettings(True, "ghs_job", "ghs_job"))
     environ = JOB | {"INPUT_COPILOT-TOKEN": "ghp_classic", "GH_TOKEN": "ghs_stray"}
-    said = repr(list(token_checks(tokens_in(environ, job=True), environ)))
-    assert not [value for value in environ.values() if value in said]
+    text = repr(list(token_checks(tokens_in(environ, job=True), environ)))
+    assert not [value for value in environ.values() if value in text]

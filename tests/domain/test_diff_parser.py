@@ -15,25 +15,25 @@ def one(patch: bytes) -> Hunk:
     return hunk
 
 
-def test_a_cut_last_line_is_no_line_and_the_hunk_says_so() -> None:
+def test_incomplete_last_line_is_dropped_and_hunk_truncated() -> None:
     hunk = one(b"@@ -1,3 +1,3 @@\n a\n-b\n+B chang")
     assert hunk.truncated
     assert hunk.lines == (DiffLine(" ", 1, 1, b"a"), DiffLine("-", 2, None, b"b"))
 
 
-def test_a_last_line_without_line_feed_that_fills_the_counts_is_a_line() -> None:
+def test_last_line_without_line_feed_within_counts_is_a_line() -> None:
     hunk = one(b"@@ -1 +1 @@\n-a\n+b")
     assert not hunk.truncated
     assert hunk.lines == (DiffLine("-", 1, None, b"a"), DiffLine("+", None, 1, b"b"))
 
 
-def test_a_blank_context_line_may_have_lost_its_leading_blank() -> None:
+def test_empty_context_line_may_lack_its_leading_space() -> None:
     hunk = one(b"@@ -1,3 +1,3 @@\n a\n\n-b\n+c\n")
     assert hunk.lines[1] == DiffLine(" ", 2, 2, b"")
     assert not hunk.truncated
 
 
-def test_a_heading_keeps_its_text_without_the_carriage_return() -> None:
+def test_heading_has_no_carriage_return() -> None:
     assert one(b"@@ -1 +1 @@ def f(): @@ -9 +9 @@\r\n-a\n+b\n").heading == "def f(): @@ -9 +9 @@"
 
 
@@ -53,24 +53,24 @@ def test_a_heading_keeps_its_text_without_the_carriage_return() -> None:
         pytest.param(b"@@@ -1,2 -1,2 +1,1 @@@\n  a\n  b\n", " ", id="combined, more than counted"),
     ],
 )
-def test_a_hunk_that_breaks_its_counts_is_truncated(patch: bytes, kinds: str) -> None:
+def test_hunk_with_wrong_counts_is_truncated(patch: bytes, kinds: str) -> None:
     hunk = one(patch)
     assert hunk.truncated
     assert "".join(line.kind for line in hunk.lines) == kinds
 
 
-def test_lines_behind_the_counts_are_passed_over() -> None:
+def test_lines_after_the_counts_are_ignored() -> None:
     first, second = parse_hunks(b"@@ -1 +1 @@\n-a\n+b\n+stray\n@@ nonsense\n@@ -9 +9 @@\n-c\n+d\n")
     assert [len(first.lines), len(second.lines)] == [2, 2]
     assert second.new_start == 9
 
 
-def test_numbers_of_any_length_do_no_harm() -> None:
+def test_numbers_of_any_length_are_parsed() -> None:
     assert parse_hunks(b"@@ -" + b"9" * 5_000 + b" +1 @@\n-a\n") == ()
     assert one(b"@@ -1,999999999999999 +1 @@\n-a\n+b\n").truncated
 
 
-def test_a_merge_of_three_parents_has_numbers_on_the_right_only() -> None:
+def test_merge_of_three_parents_has_only_right_line_numbers() -> None:
     hunk = one(b"@@@@ -1,2 -1,2 -1,1 +1,3 @@@@ main\n   a\n++ b\n  -c\n--  d\n+++e\n")
     assert [line.new for line in hunk.lines[:2]] == [1, 2]
     assert {line.old for line in hunk.lines} == {None}
@@ -102,13 +102,13 @@ def test_header_lines_give_names_and_status(
     assert section.header.status is status
 
 
-def test_binary_sections_say_so() -> None:
+def test_binary_sections_are_marked() -> None:
     (section,) = parse_sections(b"diff --git a/i b/i\nindex 1..2 100644\nBinary files a/i and b/i differ\n")
     assert section.header.binary
     assert section.hunks == ()
 
 
-def test_two_gnu_sections_are_told_apart_without_git_lines() -> None:
+def test_two_gnu_sections_are_separated_without_git_lines() -> None:
     piece = b"--- f\n+++ f\n@@ -1 +1 @@\n-a\n+b\n"
     assert len(parse_sections(piece + piece.replace(b"f\n", b"g\n"))) == 2
 
@@ -143,7 +143,7 @@ FRAGMENTS = st.lists(
 
 @given(FRAGMENTS)
 @settings(max_examples=300, deadline=None)
-def test_no_bytes_make_the_parser_raise_or_misnumber(patch: bytes) -> None:
+def test_any_bytes_are_parsed_with_correct_numbers(patch: bytes) -> None:
     sections = parse_sections(patch)
     for hunk in [*parse_hunks(patch), *(hunk for section in sections for hunk in section.hunks)]:
         new = [line.new for line in hunk.lines if line.new is not None]

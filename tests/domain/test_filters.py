@@ -14,7 +14,7 @@ LINE_ENDS = "\r\n\v\f\x85\u2028\u2029"
 FLAG = "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in "gbsct") + "\U000e007f"
 
 
-def test_no_character_is_posted_that_a_prompt_escapes() -> None:
+def test_characters_escaped_in_prompts_are_not_posted() -> None:
     for code in range(sys.maxunicode + 1):
         character = chr(code)
         if character not in LINE_ENDS and visible(character) != character:
@@ -46,7 +46,7 @@ def test_no_character_is_posted_that_a_prompt_escapes() -> None:
         "🇩🇪",
     ],
 )
-def test_scripts_and_emoji_keep_what_they_need(text: str) -> None:
+def test_scripts_and_emoji_keep_needed_characters(text: str) -> None:
     assert plain(text) == visible(text) == text
     assert plain(f"emoji {text}.py") == f"emoji {text}.py"
 
@@ -69,12 +69,12 @@ def test_scripts_and_emoji_keep_what_they_need(text: str) -> None:
         ("a\ufe00\U0001bca0\u180bb", "ab"),
     ],
 )
-def test_joiners_that_hide_something_are_dropped(text: str, expected: str) -> None:
+def test_other_joiners_are_dropped(text: str, expected: str) -> None:
     assert plain(text) == expected
     assert plain(visible(text)) == visible(text) != text
 
 
 @given(st.text(st.sampled_from("aé1👩☺ی\u200c\u200d\ufe0e\ufe0f\u20e3\U0001f3f4\U000e0067\u200b\n")))
-def test_a_filtered_text_stays_as_it_is(text: str) -> None:
+def test_filtering_is_idempotent(text: str) -> None:
     assert plain(plain(text)) == plain(text)
     assert visible(plain(text)).replace("\\u000a", "\n") == plain(text)

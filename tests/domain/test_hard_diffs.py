@@ -59,7 +59,7 @@ def read_case(name: str) -> tuple[bytes, dict[str, Any]]:
     return (CASES / name / "diff.patch").read_bytes(), expected
 
 
-def test_the_fifty_hard_cases_are_there() -> None:
+def test_all_fifty_hard_cases_exist() -> None:
     assert len(NAMES) == 50, (
         f"{CASES} holds {len(NAMES)} of the 50 cases: correct HUNKWISE_HARD_DIFFS, or leave it unset where "
         "they are not at hand."
@@ -67,7 +67,7 @@ def test_the_fifty_hard_cases_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_hard_case_gives_exactly_its_rows(name: str) -> None:
+def test_hard_case_has_expected_rows(name: str) -> None:
     patch, expected = read_case(name)
     if expected["format"] == "github-patch-fragment":
         found = [rows(parse_hunks(patch))]
@@ -77,7 +77,7 @@ def test_each_hard_case_gives_exactly_its_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "-frag-" not in name])
-def test_each_hard_case_gives_its_names_status_and_modes(name: str) -> None:
+def test_hard_case_has_expected_names_status_and_modes(name: str) -> None:
     patch, expected = read_case(name)
     sections = parse_sections(patch)
     assert len(sections) == len(expected["files"])

@@ -1,4 +1,4 @@
-"""Tests the limits of what a run may spend."""
+"""Tests budgets and deadlines."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pytest
 from hunkwise.domain.model import MAX_DENIALS, NANO, Budget, Deadline, Limits
 
 
-def test_a_deadline_counts_down_to_nothing_and_no_further() -> None:
+def test_deadline_counts_down_to_zero() -> None:
     moments = iter([10.0, 12.5, 99.0])
     deadline = Deadline(13.0, lambda: next(moments))
     assert [deadline.remaining for _ in range(3)] == [3.0, 0.5, 0.0]
 
 
-def test_model_calls_are_given_up_to_the_limit() -> None:
+def test_model_calls_are_allowed_up_to_the_limit() -> None:
     budget = Budget(2)
     assert [budget.take_model_call() for _ in range(4)] == [True, True, False, False]
     assert (budget.model_calls, budget.exhausted) == (2, True)
@@ -31,7 +31,7 @@ def test_model_calls_are_given_up_to_the_limit() -> None:
         (Limits(), 10**12, 10**15, ""),
     ],
 )
-def test_tokens_and_credits_that_are_used_up_end_the_calls(
+def test_no_model_calls_after_tokens_or_credits_are_used(
     limits: Limits, tokens: int, nano_credits: int, why: str
 ) -> None:
     budget = Budget(limits.max_model_calls, limits.max_tokens, limits.max_credits)
@@ -41,7 +41,7 @@ def test_tokens_and_credits_that_are_used_up_end_the_calls(
     assert budget.take_model_call() is not budget.exhausted
 
 
-def test_a_part_spends_from_the_whole_and_ends_with_it() -> None:
+def test_partial_budget_spends_from_the_total() -> None:
     run = Budget(3)
     one = run.part(Limits(2), ' of the prompt "one"')
     other = run.part(Limits(2), ' of the prompt "other"')
@@ -52,7 +52,7 @@ def test_a_part_spends_from_the_whole_and_ends_with_it() -> None:
     assert (one.model_calls, other.model_calls, run.model_calls) == (2, 1, 3)
 
 
-def test_what_a_part_gives_back_the_whole_has_again() -> None:
+def test_calls_returned_by_a_partial_budget_are_in_the_total() -> None:
     run = Budget(1)
     part = run.part(Limits(), "")
     assert part.take_model_call()
@@ -62,7 +62,7 @@ def test_what_a_part_gives_back_the_whole_has_again() -> None:
     assert (run.tokens, run.nano_credits) == (7, 9)
 
 
-def test_tool_calls_and_denials_are_limited_for_the_run_whoever_asks() -> None:
+def test_tool_calls_and_denials_are_limited_for_the_whole_run() -> None:
     run = Budget(1)
     parts = [run.part(Limits(100), ""), run.part(Limits(100), "")]
     assert [parts[number % 2].take_tool_call() for number in range(11)] == [True] * 10 + [False]

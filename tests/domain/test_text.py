@@ -19,9 +19,15 @@ from hunkwise.errors import GitHubError, GitHubErrorKind, ModelKind, SettingsErr
 from tests.fakes.changes import changed
 
 
-def finding(**given: object) -> Finding:
-    words: dict[str, object] = {"path": "a.py", "severity": Severity.LOW, "title": "t", "body": "b", **given}
-    return Finding(**words)  # type: ignore[arg-type]  # keywords of several types
+def finding(**overrides: object) -> Finding:
+    fields: dict[str, object] = {
+        "path": "a.py",
+        "severity": Severity.LOW,
+        "title": "t",
+        "body": "b",
+        **overrides,
+    }
+    return Finding(**fields)  # type: ignore[arg-type]  # keywords of several types
 
 
 def test_severities_are_ordered_and_have_names() -> None:
@@ -31,7 +37,7 @@ def test_severities_are_ordered_and_have_names() -> None:
         Severity.from_label("HIGH")
 
 
-def test_a_fingerprint_survives_shifted_lines_and_other_words() -> None:
+def test_fingerprint_is_independent_of_line_and_wording() -> None:
     one = finding(anchor=Anchor("a.py", 3, code="  x = 1"), title="One", category="Security")
     two = finding(anchor=Anchor("a.py", 9, start_line=8, code="x  = 1"), title="Two", category="security")
     assert one.fingerprint == two.fingerprint
@@ -48,16 +54,16 @@ def test_a_fingerprint_survives_shifted_lines_and_other_words() -> None:
         finding(title="\udcff"),
     ],
 )
-def test_another_place_or_kind_has_another_fingerprint(other: Finding) -> None:
+def test_fingerprint_depends_on_location_and_category(other: Finding) -> None:
     assert other.fingerprint != finding(anchor=Anchor("a.py", 3, code="x = 1")).fingerprint
 
 
-def test_an_anchor_knows_its_lines() -> None:
+def test_anchor_has_a_range_of_lines() -> None:
     assert list(Anchor("a.py", 5, start_line=3).lines) == [3, 4, 5]
     assert list(Anchor("a.py", 5).lines) == [5]
 
 
-def test_a_file_shows_the_lines_of_both_sides() -> None:
+def test_file_has_lines_of_both_sides() -> None:
     file = changed("a.py")
     assert sorted(file.lines_by_side[Side.LEFT]) == [1, 2, 3]
     assert sorted(file.lines_by_side[Side.RIGHT]) == [1, 2, 3, 4]
@@ -66,7 +72,7 @@ def test_a_file_shows_the_lines_of_both_sides() -> None:
     assert (file.changed_lines, file.hunks[0].changed_lines) == (3, 3)
 
 
-def test_a_line_of_any_bytes_has_a_text() -> None:
+def test_line_of_any_bytes_has_a_text() -> None:
     assert DiffLine("+", None, 1, b"caf\xe9").text == "caf\ufffd"
     assert DiffLine("+", None, 1, b"").changed
     assert not DiffLine(" ", 1, 1, b"").changed
@@ -84,7 +90,7 @@ def test_a_line_of_any_bytes_has_a_text() -> None:
         ((FileCoverage("a", 1, 1), FileCoverage("b", 2, 0, SkipReason.DEADLINE)), 0, 33, False),
     ],
 )
-def test_coverage_counts_what_should_have_been_reviewed(
+def test_coverage_counts_lines_to_review(
     files: tuple[FileCoverage, ...], unlisted: int, percent: int, complete: bool
 ) -> None:
     coverage = Coverage(files, unlisted)
@@ -106,17 +112,17 @@ def test_usage_adds_up() -> None:
         (ExitCode.PARTIAL, Conclusion.NEUTRAL),
     ],
 )
-def test_each_exit_code_has_its_conclusion(code: ExitCode, conclusion: Conclusion) -> None:
+def test_each_exit_code_has_a_conclusion(code: ExitCode, conclusion: Conclusion) -> None:
     assert code.conclusion is conclusion
 
 
-def test_the_highest_severity_of_a_review_is_its_gravest_finding() -> None:
+def test_highest_severity_is_that_of_the_most_severe_finding() -> None:
     found = (finding(), finding(severity=Severity.HIGH))
     assert Review("h", found, Coverage(), Usage()).highest is Severity.HIGH
     assert Review("h", (), Coverage(), Usage()).highest is None
 
 
-def test_errors_say_what_failed_and_what_to_do() -> None:
+def test_error_text_has_message_and_hint() -> None:
     assert (
         str(GitHubError(GitHubErrorKind.NOT_FOUND, "It is gone.", "Look elsewhere."))
         == "It is gone. Look elsewhere."

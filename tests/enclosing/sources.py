@@ -60,6 +60,6 @@ SOURCES: dict[str, tuple[str, Chain]] = {
 
 
 def here(source: str) -> tuple[int, int]:
-    """Returns the line with HERE, as a place."""
+    """Returns the line with HERE as a range of lines."""
     line = source[: source.index("HERE")].count("\n") + 1
     return line, line

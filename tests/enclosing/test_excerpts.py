@@ -1,4 +1,4 @@
-"""Tests the rows around changes: by priority, within the room, never those that the diff shows."""
+"""Tests the rows around changes: by priority, within the limit, without those of the diff."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows(text: str) -> list[int]:
     return [int(row) for row in re.findall(r"^ *(\d+) \|", text, re.MULTILINE)]
 
 
-def test_a_function_is_shown_whole_with_the_headers_around_it() -> None:
+def test_function_is_whole_with_enclosing_headers() -> None:
     found = excerpts([around(CLASS, METHOD)], 5_000)
     assert rows(found.text) == [1, *range(10, 18), *range(23, 31)]
     assert (found.cut, found.absent) == (0, 0)
@@ -36,15 +36,15 @@ def test_a_function_is_shown_whole_with_the_headers_around_it() -> None:
     assert found.text.endswith(f"   30 | line 30\n{GAP}")
 
 
-def test_a_function_that_the_diff_shows_whole_gives_way_to_the_one_around_it() -> None:
+def test_enclosing_function_is_used_if_diff_has_the_inner_one() -> None:
     assert rows(excerpts([around(CLASS, METHOD, INNER)], 5_000).text) == [1, *range(10, 18), *range(23, 31)]
 
 
-def test_of_what_is_shown_whole_the_classes_around_it_are_named() -> None:
+def test_headers_of_enclosing_classes_are_included() -> None:
     assert rows(excerpts([around(CLASS, INNER)], 5_000).text) == [1]
 
 
-def test_in_a_class_outside_of_its_functions_a_few_rows_are_shown() -> None:
+def test_few_rows_are_included_in_a_class_outside_of_functions() -> None:
     assert rows(excerpts([around(CLASS, shown=range(38, 43), place=(40, 40))], 5_000).text) == [
         1,
         *range(28, 38),
@@ -52,30 +52,30 @@ def test_in_a_class_outside_of_its_functions_a_few_rows_are_shown() -> None:
     ]
 
 
-def test_where_there_is_nothing_around_the_changes_nothing_is_shown() -> None:
+def test_excerpt_without_enclosing_scopes_is_empty() -> None:
     assert excerpts([around()], 5_000).text == ""
     assert excerpts([], 5_000).text == ""
 
 
-def test_of_what_does_not_fit_headers_come_first_and_then_what_is_near() -> None:
+def test_headers_then_near_rows_have_priority() -> None:
     found = excerpts([around(CLASS, METHOD)], 200)
     assert rows(found.text) == [1, 11, 12, 15, 16, 17, 23, 24, 25]
     assert (found.cut, found.absent) == (1, 0)
     assert len(found.text) <= 200
 
 
-def test_what_finds_no_room_at_all_is_counted() -> None:
+def test_omitted_files_are_counted() -> None:
     found = excerpts([around(CLASS, METHOD)], 20)
     assert (found.text, found.cut, found.absent) == ("", 0, 1)
 
 
-def test_two_places_in_one_function_are_one() -> None:
+def test_two_locations_in_one_function_share_an_excerpt() -> None:
     both = FileLines("### a", LINES, frozenset({15, 25}), [((15, 15), (METHOD,)), ((25, 25), (METHOD,))])
     found = excerpts([both], 5_000)
     assert rows(found.text) == [row for row in range(10, 31) if row not in (15, 25)]
 
 
-def test_the_small_one_is_whole_where_the_large_one_is_cut() -> None:
+def test_small_function_is_whole_when_large_one_is_cut() -> None:
     small = Scope(40, 40, 40, 42, function=True)
     files = [
         around(CLASS, METHOD),
@@ -96,14 +96,14 @@ def test_the_small_one_is_whole_where_the_large_one_is_cut() -> None:
         ("\u202e" * 400, "    5 | " + "\\u202e" * (ROW_LIMIT // 3) + " …"),
     ],
 )
-def test_a_row_is_visible_and_short_whatever_it_holds(line: str, row: str) -> None:
+def test_row_is_escaped_and_cut(line: str, row: str) -> None:
     lines = [*LINES[:4], line, *LINES[5:]]
     shown = FileLines("### a", lines, frozenset({6}), [((6, 6), (Scope(5, 5, 5, 7, function=True),))])
     assert row in excerpts([shown], 5_000).text.split("\n")
 
 
 _SCOPES = st.tuples(st.integers(1, 60), st.integers(1, 60), st.booleans()).map(
-    lambda said: Scope(min(said[:2]), min(said[:2]), min(said[:2]), max(said[:2]), said[2])
+    lambda drawn: Scope(min(drawn[:2]), min(drawn[:2]), min(drawn[:2]), max(drawn[:2]), drawn[2])
 )
 
 
@@ -112,7 +112,7 @@ _SCOPES = st.tuples(st.integers(1, 60), st.integers(1, 60), st.booleans()).map(
     st.frozensets(st.integers(1, 60)),
     st.integers(0, 3_000),
 )
-def test_the_room_is_never_exceeded_and_nothing_is_shown_twice(
+def test_excerpts_are_within_limit_without_duplicates(
     chains: list[list[Scope]], shown: frozenset[int], room: int
 ) -> None:
     places: list[tuple[Place, Chain]] = [((7 * n + 1, 7 * n + 2), tuple(one)) for n, one in enumerate(chains)]
@@ -134,9 +134,9 @@ def test_the_room_is_never_exceeded_and_nothing_is_shown_twice(
         (b"@@ -5,2 +5,2 @@\n-a\n+b\n c\n@@ -9,1 +9,2 @@\n a\n+b", ((5, 5), (10, 10))),
     ],
 )
-def test_changed_lines_are_told_in_runs(patch: bytes, places: tuple[tuple[int, int], ...]) -> None:
+def test_changed_lines_are_grouped_in_ranges(patch: bytes, places: tuple[tuple[int, int], ...]) -> None:
     assert places_in(parse_hunks(patch)) == places
 
 
-def test_what_the_diff_shows_are_the_lines_of_the_new_file() -> None:
+def test_lines_in_the_diff_are_those_of_the_new_file() -> None:
     assert shown_in(parse_hunks(b"@@ -1,3 +1,3 @@\n one\n-two\n+two!\n three")) == {1, 2, 3}

@@ -14,7 +14,7 @@ from hunkwise.enclosing.scopes import LANGUAGES
 from tests.enclosing.sources import SOURCES, here
 
 
-def test_questions_are_answered_line_by_line() -> None:
+def test_requests_are_answered_line_by_line() -> None:
     source, _ = SOURCES["go"]
     questions = [
         {"language": "go", "text": source, "places": [here(source)]},
@@ -61,13 +61,13 @@ def test_questions_are_answered_line_by_line() -> None:
         ("yaml", "", []),
     ],
 )
-def test_syntax_errors_are_found_by_their_lines(
+def test_syntax_errors_have_line_ranges(
     language: str, text: str, expected: list[tuple[int, int]] | None
 ) -> None:
     assert errors_in(language, text) == expected
 
 
-def test_a_file_of_errors_has_only_so_many() -> None:
+def test_number_of_syntax_errors_is_limited() -> None:
     errors = errors_in("javascript", "let a = ;\n" * 2_000)
     assert errors is not None
     assert len(errors) == MOST_ERRORS
@@ -75,6 +75,6 @@ def test_a_file_of_errors_has_only_so_many() -> None:
 
 @given(st.sampled_from([*LANGUAGES, "json", "yaml", "toml"]), st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_no_text_makes_the_parsers_fail(language: str, text: str) -> None:
+def test_any_text_is_parsed(language: str, text: str) -> None:
     errors = errors_in(language, text)
     assert errors is None or all(first <= last for first, last in errors)

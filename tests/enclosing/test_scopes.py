@@ -18,68 +18,68 @@ FOUND = FileScopes((CHAIN,), ((),), {})
 
 
 @pytest.fixture
-def scout() -> Iterator[ScopeFinder]:
-    with ScopeFinder(seconds=60) as made:
-        yield made
+def finder() -> Iterator[ScopeFinder]:
+    with ScopeFinder(seconds=60) as finder:
+        yield finder
 
 
-def python_that(says: str, folder: Path) -> str:
+def python_that(command: str, folder: Path) -> str:
     """Returns a program that replaces the interpreter and answers every line with this one."""
     program = folder / "python"
-    program.write_text(f"#!/bin/sh\nwhile read -r line; do {says}; done\n")
+    program.write_text(f"#!/bin/sh\nwhile read -r line; do {command}; done\n")
     program.chmod(0o755)
     return str(program)
 
 
-def test_one_child_answers_for_all_files(scout: ScopeFinder) -> None:
-    assert scout.scopes("python", SOURCE, [here(SOURCE), (9, 9)], 60) == FileScopes(
+def test_one_process_answers_for_all_files(finder: ScopeFinder) -> None:
+    assert finder.scopes("python", SOURCE, [here(SOURCE), (9, 9)], 60) == FileScopes(
         (CHAIN, ()), ((), ("g",)), {}
     )
     slow = "a<" * 200_000
-    assert scout.scopes("cpp", slow, [(1, 1)], 60) is None
-    assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == FOUND
-    assert not scout.failed
+    assert finder.scopes("cpp", slow, [(1, 1)], 60) is None
+    assert finder.scopes("python", SOURCE, [here(SOURCE)], 60) == FOUND
+    assert not finder.failed
 
 
 @pytest.mark.parametrize(
     "text", ["(" * 450_000, "\udcff\ufffd\0", "[" * 100_000 + "]" * 100_000, "x = '''" + "\\" * 99_999]
 )
-def test_hostile_text_neither_fails_nor_ends_it(scout: ScopeFinder, text: str) -> None:
-    scout.scopes("python", text.encode("utf-8", "replace").decode(), [(1, 1)], 60)
-    assert scout.scopes("python", SOURCE, [here(SOURCE)], 60) == FOUND
+def test_hostile_text_does_not_end_the_process(finder: ScopeFinder, text: str) -> None:
+    finder.scopes("python", text.encode("utf-8", "replace").decode(), [(1, 1)], 60)
+    assert finder.scopes("python", SOURCE, [here(SOURCE)], 60) == FOUND
 
 
-def test_after_a_child_that_was_late_nothing_is_known(tmp_path: Path) -> None:
+def test_finder_has_no_results_after_a_timeout(tmp_path: Path) -> None:
     with ScopeFinder(seconds=0.2, python=python_that("exec sleep 30", tmp_path)) as late:
         assert late.scopes("python", SOURCE, [(1, 1)], 60) is None
         assert late.failed
         assert late.scopes("python", SOURCE, [(1, 1)], 60) is None
 
 
-def test_a_child_that_died_is_not_asked_again(tmp_path: Path) -> None:
+def test_ended_process_is_not_used_again(tmp_path: Path) -> None:
     with ScopeFinder(python=python_that("exit 1", tmp_path)) as dead:
         assert dead.scopes("python", SOURCE * 9_000, [(1, 1)], 60) is None
         assert dead.failed
 
 
-def test_a_child_that_cannot_be_started_is_no_error() -> None:
-    with ScopeFinder(python="/nowhere/python") as never:
-        assert never.scopes("python", SOURCE, [(1, 1)], 60) is None
-        assert never.failed
+def test_process_that_cannot_be_started_is_no_error() -> None:
+    with ScopeFinder(python="/nowhere/python") as failing:
+        assert failing.scopes("python", SOURCE, [(1, 1)], 60) is None
+        assert failing.failed
 
 
-def test_syntax_errors_are_found_where_there_is_a_parser(scout: ScopeFinder, tmp_path: Path) -> None:
-    assert scout.syntax_errors("a.toml", "a = 1") == ()
-    assert scout.syntax_errors("a.YML", "a: [1\nb: 2") == ((2, 2),)
-    assert scout.syntax_errors("a.py", "return 1") == ((1, 1),)
-    assert scout.syntax_errors("Makefile", "(" * LARGEST + ")") == ()
-    assert scout.syntax_errors("a.py", "#" * (LARGEST + 1)) is None
+def test_syntax_errors_are_found_for_supported_languages(finder: ScopeFinder, tmp_path: Path) -> None:
+    assert finder.syntax_errors("a.toml", "a = 1") == ()
+    assert finder.syntax_errors("a.YML", "a: [1\nb: 2") == ((2, 2),)
+    assert finder.syntax_errors("a.py", "return 1") == ((1, 1),)
+    assert finder.syntax_errors("Makefile", "(" * LARGEST + ")") == ()
+    assert finder.syntax_errors("a.py", "#" * (LARGEST + 1)) is None
     for answer in ("echo null", 'echo "[1]"', "echo x", "exit 1"):
         with ScopeFinder(python=python_that(answer, tmp_path)) as wrong:
             assert wrong.syntax_errors("a.py", "x = 1") is None
 
 
-def test_the_worker_has_an_environment_of_its_own() -> None:
+def test_worker_has_a_separate_environment() -> None:
     program = """
 from hunkwise.enclosing.scopes import ScopeFinder
 with ScopeFinder() as parser:
@@ -97,15 +97,15 @@ with ScopeFinder() as parser:
     }
 
 
-def test_without_time_nothing_is_asked(scout: ScopeFinder) -> None:
-    assert scout.scopes("python", SOURCE, [(1, 1)], 0) is None
-    assert not scout.failed
+def test_no_request_without_remaining_time(finder: ScopeFinder) -> None:
+    assert finder.scopes("python", SOURCE, [(1, 1)], 0) is None
+    assert not finder.failed
 
 
-def test_definitions_are_found_by_name(scout: ScopeFinder) -> None:
-    assert scout.definitions("python", SOURCE, ["f", "g"], 60) == {"f": (CHAIN,)}
-    assert scout.definitions("cpp", "a<" * 200_000, ["f"], 60) is None
-    assert scout.definitions("python", SOURCE, ["f"], 0) is None
+def test_definitions_are_found_by_name(finder: ScopeFinder) -> None:
+    assert finder.definitions("python", SOURCE, ["f", "g"], 60) == {"f": (CHAIN,)}
+    assert finder.definitions("cpp", "a<" * 200_000, ["f"], 60) is None
+    assert finder.definitions("python", SOURCE, ["f"], 0) is None
 
 
 _CHAINS = ["[7]", "7", "[[1, 1, 1, 99, true]]", "[[0, 1, 1, 1, true]]", "[[2, 1, 1, 3, true]]", "[[1, 1, 1]]"]
@@ -131,8 +131,8 @@ _STRINGS = '[["1", "1", "1", "1", true]]'
 )
 def test_invalid_answer_is_none(answer: str, tmp_path: Path) -> None:
     (tmp_path / "answer").write_text(answer + "\n")
-    with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as odd:
-        assert odd.scopes("python", SOURCE, [(1, 1)], 60) is None
+    with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as invalid:
+        assert invalid.scopes("python", SOURCE, [(1, 1)], 60) is None
 
 
 @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ def test_invalid_answer_is_none(answer: str, tmp_path: Path) -> None:
 )
 def test_invalid_definitions_are_none(answer: str, tmp_path: Path) -> None:
     (tmp_path / "answer").write_text(answer + "\n")
-    with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as odd:
-        assert odd.definitions("python", SOURCE, ["a"], 60) is None
+    with ScopeFinder(seconds=60, python=python_that(f"cat {tmp_path / 'answer'}", tmp_path)) as invalid:
+        assert invalid.definitions("python", SOURCE, ["a"], 60) is None

@@ -20,12 +20,12 @@ def scopes_in(language: str, source: bytes, places: list[Place]) -> list[Chain]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_language_tells_the_functions_and_classes_around_a_line(language: str) -> None:
+def test_every_language_has_scopes_around_a_line(language: str) -> None:
     source, chain = SOURCES[language]
     assert scopes_in(language, source.encode(), [here(source)]) == [chain]
 
 
-def test_every_language_has_its_grammar() -> None:
+def test_every_language_has_a_grammar() -> None:
     assert set(LANGUAGES) == KINDS.keys()
 
 
@@ -42,7 +42,7 @@ def test_every_language_has_its_grammar() -> None:
         (".py", "python"),
     ],
 )
-def test_a_language_is_told_by_the_names_ending(path: str, language: str | None) -> None:
+def test_language_is_recognized_by_file_extension(path: str, language: str | None) -> None:
     assert language_of(path) == language
 
 
@@ -61,13 +61,13 @@ def test_a_language_is_told_by_the_names_ending(path: str, language: str | None)
         ("def f(:\n  ]]]\n", (2, 2), ()),
     ],
 )
-def test_odd_ends_of_lines_and_files_are_no_matter(
+def test_line_and_file_endings_do_not_change_scopes(
     source: str, place: tuple[int, int], chain: tuple[Scope, ...]
 ) -> None:
     assert scopes_in("python", source.encode(), [place]) == [chain]
 
 
-def test_a_wrapper_without_a_function_encloses_nothing() -> None:
+def test_wrapper_without_function_is_no_scope() -> None:
     source = b"export {\n  a,\n  b\n};\nexport const c = {\n  d: 1,\n};\n"
     assert scopes_in("typescript", source, [(2, 2), (6, 6)]) == [(), ()]
 
@@ -85,25 +85,25 @@ def test_a_wrapper_without_a_function_encloses_nothing() -> None:
         ("go", "type S struct {\n\tA int\n}\n", (Scope(1, 1, 1, 3, False),)),
     ],
 )
-def test_what_has_no_body_is_told_from_what_has_one(
+def test_declarations_without_body_are_distinguished(
     language: str, source: str, chain: tuple[Scope, ...]
 ) -> None:
     row = max(1, source.count("\n") - 1)
     assert scopes_in(language, source.encode(), [(row, row)]) == [chain]
 
 
-def test_a_source_that_takes_too_long_is_given_up() -> None:
+def test_slow_source_is_aborted() -> None:
     assert ParsedSource.parse("cpp", b"a<" * 200_000) is None
 
 
-def test_a_deeply_nested_source_is_looked_at_as_far_as_it_goes() -> None:
+def test_deeply_nested_source_is_searched_to_a_limit() -> None:
     nested = b"".join(b" " * depth + b"def f():\n" for depth in range(90)) + b" " * 90 + b"pass\n"
     ((*chain,),) = scopes_in("python", nested, [(91, 91)])
     assert len(chain) == MOST_SCOPES
     assert chain[-1] == Scope(90, 90, 90, 91, function=True)
 
 
-def test_of_many_nodes_beside_each_other_only_some_are_looked_at() -> None:
+def test_number_of_searched_siblings_is_limited() -> None:
     row = b"a();" * 20_000 + b"function f() {\n}\n"
     assert scopes_in("javascript", row, [(1, 2)]) == [()]
 
@@ -179,7 +179,7 @@ def test_calls_and_definitions_are_found_in_every_language(language: str) -> Non
     assert {name: chain[-1].head for name, (chain,) in found.items()} == lines
 
 
-def test_calls_are_those_of_the_place_only() -> None:
+def test_calls_are_only_those_of_the_location() -> None:
     source = "before()\nhere(\n    inner(),\n)\nafter()\n" + "long(\n" + "    a,\n" * 30 + "    last(),\n)\n"
     assert parsed("python", source).calls([(2, 3), (3, 3), (5, 5), (37, 37), (90, 91)]) == [
         ["here", "inner"],
@@ -199,7 +199,7 @@ def test_calls_and_names_are_limited() -> None:
     assert len(tree.definitions([f"f_{number}" for number in range(300)])) == MOST_CALLS
 
 
-def test_definitions_behind_a_table_of_data_are_found_and_others_are_not_searched_for_without_end() -> None:
+def test_search_for_definitions_passes_data_tables_and_is_limited() -> None:
     rows = "".join(f"    ({number}, {number}),\n" for number in range(9_000))
     tree = parsed("python", f"T = [\n{rows}]\n\n\ndef f(): ...\n")
     assert set(tree.definitions(["f"])) == {"f"}
@@ -207,7 +207,7 @@ def test_definitions_behind_a_table_of_data_are_found_and_others_are_not_searche
     assert many.definitions(["f"]) == {}
 
 
-def test_functions_in_functions_are_no_definitions() -> None:
+def test_nested_functions_are_no_definitions() -> None:
     assert parsed("python", "def f():\n    def g():\n        g()\n").definitions(["g"]) == {}
     overloads = "class A {\n  void f(int a) { }\n  void f(long a) { }\n}\n"
     assert [chain[-1].head for chain in parsed("java", overloads).definitions(["f"])["f"]] == [2, 3]

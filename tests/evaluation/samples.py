@@ -28,9 +28,9 @@ from hunkwise.settings.config import Config, ContextSettings
 SECRET = "ghs_SecretOfTheRun7Q2x"
 SCAN = SecretScan([SECRET])
 QUIET = Config(verify="off", summary="off", context=ContextSettings(enclosing=False))
-"""Nothing is asked but the questions over the diff."""
-ASKED = Usage(1, 100, 20, 10, 0, ("a-model",), 7)
-"""What a question costs."""
+"""A run with only the questions over the diff."""
+QUESTION_USAGE = Usage(1, 100, 20, 10, 0, ("a-model",), 7)
+"""The usage of one question."""
 DIFF = """\
 --- a/a.py
 +++ b/a.py
@@ -56,31 +56,31 @@ def finding(
     severity: Severity = Severity.MEDIUM,
     path: str = "a.py",
     title: str = "Wrong",
-    said: int | None = None,
+    reported_line: int | None = None,
 ) -> Finding:
     anchor = None if line is None else Anchor(path, line, side, start, "code")
-    return Finding(path, severity, title, "It is.", anchor, reported_line=said)
+    return Finding(path, severity, title, "It is.", anchor, reported_line=reported_line)
 
 
 def said(line: int = 2, **more: Any) -> dict[str, Any]:
-    """A finding as a model reports it."""
+    """Returns a finding in the form that a model reports."""
     return {"path": "a.py", "line": line, "severity": "medium", "title": "Wrong", "body": "It is.", **more}
 
 
 def write(folder: Path, files: Mapping[str, object]) -> Path:
-    """Files by path; what is no text and no bytes is written as JSON."""
+    """Writes files by path; other values than text and bytes are written as JSON."""
     for name, content in files.items():
-        place = folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
-            place.write_bytes(content)
+            path.write_bytes(content)
         else:
-            place.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
+            path.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
     return folder
 
 
 def write_case(folder: Path, name: str, *findings: GoldenFinding, **more: object) -> Path:
-    """A case over DIFF."""
+    """Writes a case over DIFF."""
     listed = [{key: value for key, value in asdict_of(one).items() if value is not None} for one in findings]
     return write(
         folder / name, {"golden.json": {"version": 1, "findings": listed, **more}, "change.diff": DIFF}
@@ -92,13 +92,13 @@ def asdict_of(one: GoldenFinding) -> dict[str, Any]:
 
 
 Answers = Callable[[Question], Iterable[object] | ModelError]
-"""The arguments of the calls of the reporting tool, or a failure."""
+"""Returns the arguments of the report tool's calls, or an error."""
 
 
-class Player:
-    """A model that answers by rule, at the cost of ASKED a question."""
+class FakeModel:
+    """A model that answers by a function; each question costs QUESTION_USAGE."""
 
-    def __init__(self, answers: Answers, usage: Usage = ASKED) -> None:
+    def __init__(self, answers: Answers, usage: Usage = QUESTION_USAGE) -> None:
         self._answers = answers
         self._cost = usage
         self.spent: dict[str, Usage] = {}
@@ -121,7 +121,7 @@ class Player:
 
 
 def reporting(*findings: Mapping[str, Any]) -> Answers:
-    """The same findings to each question over the diff; a verdict of yes to each one of a judge."""
+    """Returns a function that answers diff questions with these findings, and judge questions with yes."""
 
     def answers(question: Question) -> Iterable[object]:
         if question.tool.name == "report_same":
@@ -131,8 +131,8 @@ def reporting(*findings: Mapping[str, Any]) -> Answers:
     return answers
 
 
-class Cast:
-    """Gives each case a model by its name."""
+class FakeModels:
+    """Returns the model of each case, and records the completed cases."""
 
     def __init__(self, model_of: Callable[[ReadyCase], Model]) -> None:
         self._model_of = model_of
@@ -154,9 +154,9 @@ def measure(
     known: Callable[[Case], CaseResult | None] = lambda _case: None,
     keep: Callable[[CaseResult], None] = lambda _marks: None,
     stopped: bool = False,
-    cast: Callable[[Callable[[ReadyCase], Model]], Cast] = Cast,
+    cast: Callable[[Callable[[ReadyCase], Model]], FakeModels] = FakeModels,
 ) -> tuple[CaseResult, ...]:
-    """The cases in a folder through the real review."""
+    """Evaluates the cases in a folder with the real review."""
     with closing(ScratchRepository()) as store:
         ready = make_ready(read_cases(folder), EvalSettings(config), store)
 
@@ -165,8 +165,8 @@ def measure(
             if stopped:
                 interrupted.set()
             measuring = CaseRunner(judge, interrupted, lambda: 0.0, SCAN)
-            course = EvalRunner(measuring, cast(model_of), known, keep, lambda _done, _total: None, 2)
-            return await course.run(ready)
+            runner = EvalRunner(measuring, cast(model_of), known, keep, lambda _done, _total: None, 2)
+            return await runner.run(ready)
 
         return asyncio.run(run())
 

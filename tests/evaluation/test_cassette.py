@@ -1,4 +1,4 @@
-"""Recorded answers: the same findings at the same cost, no secret, and a word on what has changed."""
+"""Recorded answers: equal findings and usage, no secrets, and errors about changed requests."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from hunkwise.evaluation.results import CaseResult
 from hunkwise.flows.models import Model
 from hunkwise.redaction import SecretScan
 from hunkwise.settings.config import Config
-from tests.evaluation.samples import QUIET, Player, golden, measure, reporting, said, write, write_case
+from tests.evaluation.samples import QUIET, FakeModel, golden, measure, reporting, said, write, write_case
 
 SECRET = "ghs_thisIsNotForTheTape1234567890"
-LOUD = QUIET.model_copy(update={"verify": "on", "summary": "full"})
+ALL_STAGES = QUIET.model_copy(update={"verify": "on", "summary": "full"})
 
 
-def loud(question: Question) -> Iterable[object]:
-    """Two calls over the diff, verdicts for the second opinion, a word for the summary, and yes as a judge."""
+def answer_all(question: Question) -> Iterable[object]:
+    """Answers with two report calls, verdicts, a summary, and yes as a judge."""
     match question.tool.name:
         case "report_findings":
             return [
@@ -61,24 +61,24 @@ def loud(question: Question) -> Iterable[object]:
 
 
 def recorded(
-    cases: Path, folder: Path, config: Config = LOUD, judge: str | None = "wise"
+    cases: Path, folder: Path, config: Config = ALL_STAGES, judge: str | None = "wise"
 ) -> tuple[CaseResult, ...]:
-    """Measures the cases with the loud model, and writes its tapes."""
-    tapes: dict[str, Cassette] = {}
+    """Evaluates the cases with answers in all stages, and writes the cassettes."""
+    cassettes: dict[str, Cassette] = {}
 
     def model(ready: ReadyCase) -> Model:
-        tape = tapes[ready.case.name] = Cassette(ready.case.name)
-        return Recorder(lambda: Player(loud), tape, SecretScan([SECRET]))
+        tape = cassettes[ready.case.name] = Cassette(ready.case.name)
+        return Recorder(lambda: FakeModel(answer_all), tape, SecretScan([SECRET]))
 
     marks = measure(cases, model, config=config, judge=judge)
     write_header(folder, CassetteHeader(model="m", judge=judge))
-    for tape in tapes.values():
+    for tape in cassettes.values():
         tape.write(folder, SecretScan([SECRET]))
     return marks
 
 
 def replayed(
-    cases: Path, folder: Path, config: Config = LOUD, judge: str | None = "wise"
+    cases: Path, folder: Path, config: Config = ALL_STAGES, judge: str | None = "wise"
 ) -> tuple[CaseResult, ...]:
     replays = ReplayModels(folder, [path.name for path in cases.iterdir()])
     return measure(cases, replays.model, config=config, judge=judge)
@@ -91,24 +91,22 @@ def cases(tmp_path: Path) -> Path:
     return tmp_path / "cases"
 
 
-def test_a_replay_finds_the_same_at_the_same_cost(cases: Path, tmp_path: Path) -> None:
-    first = recorded(cases, tmp_path / "tapes")
-    again = replayed(cases, tmp_path / "tapes")
+def test_replay_has_equal_findings_and_usage(cases: Path, tmp_path: Path) -> None:
+    first = recorded(cases, tmp_path / "cassettes")
+    second = replayed(cases, tmp_path / "cassettes")
     assert [one.failure for one in first] == [None, None]
     assert first[0].usage.model_calls >= 1
     assert first[0].judge_usage.model_calls == 1
     assert first[0].findings[0].body == "See ***"
-    assert first == again
+    assert first == second
 
 
-def test_no_secret_and_no_path_is_on_a_tape_and_two_recordings_are_the_same(
-    cases: Path, tmp_path: Path
-) -> None:
-    for name in ("tapes", "more"):
+def test_cassettes_have_no_secrets_or_paths_and_are_reproducible(cases: Path, tmp_path: Path) -> None:
+    for name in ("cassettes", "more"):
         recorded(cases, tmp_path / name)
     one, other = (
         {path.name: path.read_text() for path in sorted((tmp_path / name).iterdir())}
-        for name in ("tapes", "more")
+        for name in ("cassettes", "more")
     )
     assert one == other
     assert sorted(one) == ["one.json", "recording.json", "two.json"]
@@ -119,13 +117,13 @@ def test_no_secret_and_no_path_is_on_a_tape_and_two_recordings_are_the_same(
         assert list(json.loads(text)) == sorted(json.loads(text))
 
 
-def test_a_prompt_says_nothing_of_this_machine_or_moment(cases: Path) -> None:
+def test_prompt_is_independent_of_machine_and_time(cases: Path) -> None:
     prompts = []
     for _ in range(2):
-        players = [Player(loud), Player(loud)]
-        left = list(players)
-        measure(cases, lambda _ready, left=left: left.pop(0), config=LOUD)  # type: ignore[misc]  # bound at once
-        prompts.append(sorted(question.prompt for player in players for question in player.questions))
+        fakes = [FakeModel(answer_all), FakeModel(answer_all)]
+        left = list(fakes)
+        measure(cases, lambda _ready, left=left: left.pop(0), config=ALL_STAGES)  # type: ignore[misc]  # bound at once
+        prompts.append(sorted(question.prompt for fake in fakes for question in fake.questions))
     assert prompts[0] == prompts[1]
     assert not any(re.search(r"hunkwise-made|/tmp/", prompt) for prompt in prompts[0])
 
@@ -163,106 +161,108 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), CHANGES)
-def test_what_was_not_recorded_fails_the_case_and_is_told_with_what_changed(
-    cases: Path, tmp_path: Path, change: Callable[[Question], Question], told: str
+@pytest.mark.parametrize(("change", "expected"), CHANGES)
+def test_unrecorded_request_fails_case_with_the_changed_part(
+    cases: Path, tmp_path: Path, change: Callable[[Question], Question], expected: str
 ) -> None:
-    recorded(cases, tmp_path / "tapes", QUIET, None)
+    recorded(cases, tmp_path / "cassettes", QUIET, None)
 
-    class Bent(ReplayModel):
+    class ChangedRequests(ReplayModel):
         async def ask(self, question: Question) -> None:
             await super().ask(change(question))
 
-    marks = measure(cases, lambda ready: Bent(read_cassette(tmp_path / "tapes", ready.case.name)))
+    marks = measure(
+        cases, lambda ready: ChangedRequests(read_cassette(tmp_path / "cassettes", ready.case.name))
+    )
     for one in marks:
         assert one.failure is not None
         assert one.failure.kind == "replay"
-        assert told in one.failure.message
+        assert expected in one.failure.message
         assert one.failure.message.endswith("Record it again with --record.")
 
 
-def test_a_question_asked_more_often_than_it_was_recorded_is_told(cases: Path, tmp_path: Path) -> None:
-    recorded(cases, tmp_path / "tapes", QUIET, None)
+def test_request_above_recorded_number_fails_case(cases: Path, tmp_path: Path) -> None:
+    recorded(cases, tmp_path / "cassettes", QUIET, None)
 
-    class Twice(ReplayModel):
+    class RepeatedRequests(ReplayModel):
         async def ask(self, question: Question) -> None:
             await super().ask(question)
             await super().ask(question)
 
-    marks = measure(cases, lambda ready: Twice(read_cassette(tmp_path / "tapes", ready.case.name)))
+    marks = measure(
+        cases, lambda ready: RepeatedRequests(read_cassette(tmp_path / "cassettes", ready.case.name))
+    )
     assert marks[0].failure is not None
     assert "is asked more often than it was when it was recorded" in marks[0].failure.message
 
 
-def test_a_judge_that_was_not_recorded_fails_the_case(cases: Path, tmp_path: Path) -> None:
-    recorded(cases, tmp_path / "tapes", QUIET, None)
-    marks = replayed(cases, tmp_path / "tapes", QUIET, "wise")
+def test_unrecorded_judge_fails_case(cases: Path, tmp_path: Path) -> None:
+    recorded(cases, tmp_path / "cassettes", QUIET, None)
+    marks = replayed(cases, tmp_path / "cassettes", QUIET, "wise")
     assert [one.failure and one.failure.kind for one in marks] == [
         "replay",
         None,
     ]  # the second has nothing to judge
 
 
-def test_answers_that_nobody_asks_for_are_noted(cases: Path, tmp_path: Path) -> None:
-    recorded(cases, tmp_path / "tapes", QUIET, "wise")
-    marks = replayed(cases, tmp_path / "tapes", QUIET, None)
+def test_unused_recorded_answers_are_noted(cases: Path, tmp_path: Path) -> None:
+    recorded(cases, tmp_path / "cassettes", QUIET, "wise")
+    marks = replayed(cases, tmp_path / "cassettes", QUIET, None)
     assert marks[0].notes == ("1 recorded answer was not asked for: record again with --record.",)
 
 
-def test_a_failure_is_replayed_as_one_of_its_kind_and_what_came_before_it_stays(
-    cases: Path, tmp_path: Path
-) -> None:
-    class Failing(Player):
+def test_failure_is_replayed_with_its_kind_and_earlier_calls(cases: Path, tmp_path: Path) -> None:
+    class Failing(FakeModel):
         async def ask(self, question: Question) -> None:
             await super().ask(question)
             raise ModelError(ModelKind.TOO_LARGE, f"Failed at {tmp_path} with {SECRET}")
 
-    tapes: list[Cassette] = []
+    cassettes: list[Cassette] = []
 
     def model(ready: ReadyCase) -> Model:
-        tapes.append(Cassette(ready.case.name))
+        cassettes.append(Cassette(ready.case.name))
         return Recorder(
             lambda: Failing(lambda _question: [{"findings": [said(2)], "done": False}]),
-            tapes[-1],
+            cassettes[-1],
             SecretScan([]),
         )
 
     first = measure(cases, model)
     assert [one.failure and one.failure.kind for one in first] == ["partial", "partial"]
-    (tmp_path / "tapes").mkdir()
-    for tape in tapes:
-        tape.write(tmp_path / "tapes", SecretScan([]))
-        assert SECRET not in cassette_path(tmp_path / "tapes", tape.case).read_text()
-    again = replayed(cases, tmp_path / "tapes", QUIET, None)
-    assert [one.failure and one.failure.kind for one in again] == ["partial", "partial"]
-    assert [one.usage for one in again] == [one.usage for one in first]
+    (tmp_path / "cassettes").mkdir()
+    for tape in cassettes:
+        tape.write(tmp_path / "cassettes", SecretScan([]))
+        assert SECRET not in cassette_path(tmp_path / "cassettes", tape.case).read_text()
+    second = replayed(cases, tmp_path / "cassettes", QUIET, None)
+    assert [one.failure and one.failure.kind for one in second] == ["partial", "partial"]
+    assert [one.usage for one in second] == [one.usage for one in first]
 
 
-def test_a_recorded_silence_is_a_refusal(cases: Path, tmp_path: Path) -> None:
+def test_recorded_answer_without_calls_is_a_refusal(cases: Path, tmp_path: Path) -> None:
     def model(ready: ReadyCase) -> Model:
-        tapes.append(Cassette(ready.case.name))
-        return Recorder(lambda: Player(lambda _question: []), tapes[-1], SecretScan([]))
+        cassettes.append(Cassette(ready.case.name))
+        return Recorder(lambda: FakeModel(lambda _question: []), cassettes[-1], SecretScan([]))
 
-    tapes: list[Cassette] = []
+    cassettes: list[Cassette] = []
     measure(cases, model)
-    replays = {tape.case: ReplayModel(tape) for tape in tapes}
+    replays = {tape.case: ReplayModel(tape) for tape in cassettes}
     marks = measure(cases, lambda ready: replays[ready.case.name])
     assert marks[0].failure is not None
     assert "did not report its findings" in marks[0].failure.message
     assert (replays["one"].usage.model_calls, replays["one"].unused) == (1, 0)
 
 
-def test_the_same_request_has_the_same_key_and_any_other_another(cases: Path) -> None:
-    player = Player(reporting())
-    measure(cases, lambda _ready: player)
-    first, second = player.questions
+def test_request_key_depends_on_every_part_of_the_request(cases: Path) -> None:
+    fake = FakeModel(reporting())
+    measure(cases, lambda _ready: fake)
+    first, second = fake.questions
     assert request_key(first) != request_key(second)
     assert request_key(first) == request_key(replace(first, impatient=True))
     assert len({request_key(change(first)) for change, _ in [*CHANGES, (change_nothing, "")]}) == 6
 
 
 @pytest.mark.parametrize(
-    ("text", "said_of_it"),
+    ("text", "message"),
     [
         (None, 'Nothing was recorded of the case "one": there is no one.json in'),
         ("{", "its top: Invalid JSON"),
@@ -271,52 +271,52 @@ def test_the_same_request_has_the_same_key_and_any_other_another(cases: Path) ->
         ('{"version": 1, "case": "one", "answers": {}, "more": 1}', "more: Extra inputs are not permitted"),
     ],
 )
-def test_a_tape_that_cannot_be_read_is_told(tmp_path: Path, text: str | None, said_of_it: str) -> None:
+def test_unreadable_cassette_is_an_error(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
         write(tmp_path, {"one.json": text})
     with pytest.raises(SettingsError) as raised:
         ReplayModels(tmp_path, ["one", "two"])
-    assert said_of_it in raised.value.faults[0]
+    assert message in raised.value.faults[0]
     assert 'Nothing was recorded of the case "two"' in raised.value.faults[1]
 
 
-def test_a_tape_that_is_no_file_is_told(tmp_path: Path) -> None:
+def test_cassette_that_is_not_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "one.json").mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
         read_cassette(tmp_path, "one")
 
 
-def test_the_header_says_who_was_recorded(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "tapes"
+def test_header_has_recorded_models(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "cassettes"
     for header in (
         CassetteHeader(model="m", judge="j", demo=True),
         CassetteHeader(),
-    ):  # an earlier recording may be made again
+    ):  # an existing recording may be replaced
         write_header(folder, header)
         assert read_header(folder) == header
 
 
 @pytest.mark.parametrize("text", [None, "[]"])
-def test_a_folder_that_is_no_recording_is_not_replayed(tmp_path: Path, text: str | None) -> None:
+def test_folder_without_recording_is_rejected_for_replay(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         write(tmp_path, {"recording.json": text})
     with pytest.raises(SettingsError, match=r"it is no recording|Input should be"):
         read_header(tmp_path)
 
 
-def test_a_folder_with_something_else_in_it_is_not_recorded_into(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_rejected_for_recording(tmp_path: Path) -> None:
     write(tmp_path, {"thesis.txt": "mine"})
     with pytest.raises(SettingsError, match="there is something else in it; name a new folder"):
         write_header(tmp_path, CassetteHeader())
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_folder_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, {"file": ""})
     with pytest.raises(SettingsError, match="it cannot be written"):
-        write_header(tmp_path / "file" / "tapes", CassetteHeader())
+        write_header(tmp_path / "file" / "cassettes", CassetteHeader())
     with pytest.raises(SettingsError, match=r"one\.json cannot be written"):
         Cassette("one").write(tmp_path / "file", SecretScan([]))
 
 
-def test_a_question_that_was_broken_off_is_not_kept() -> None:
-    assert Recorder(lambda: Player(reporting()), Cassette("one"), SecretScan([])).usage == Usage()
+def test_interrupted_question_is_not_recorded() -> None:
+    assert Recorder(lambda: FakeModel(reporting()), Cassette("one"), SecretScan([])).usage == Usage()

@@ -1,4 +1,4 @@
-"""Folders of cases: what is read, and what is refused of a stranger's."""
+"""Folders of cases: reading, and rejection of invalid or unsafe ones."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ TREES: dict[str, object] = {"golden.json": CLEAN, "base/a.py": "1\n", "head/a.py
 
 
 def faults(folder: Path) -> list[str]:
-    """What is said of the cases, with the folder's own path cut off."""
+    """Returns the faults of the cases, without the folder's path."""
     with pytest.raises(SettingsError) as raised, closing(ScratchRepository()) as store:
         make_ready(read_cases(folder), EvalSettings(QUIET), store)
     return [fault.replace(f"{folder}/", "").replace(str(folder), "CASES") for fault in raised.value.faults]
 
 
-def test_cases_are_read_by_name_and_other_entries_passed_over(tmp_path: Path) -> None:
+def test_cases_are_read_by_name_and_other_entries_ignored(tmp_path: Path) -> None:
     write_case(tmp_path, "b", golden(2))
     write(tmp_path / "a", {**TREES, "head/run.sh": b"\xff", "notes.md": "", ".hidden": ""})
     (tmp_path / "a/head/run.sh").chmod(0o755)
@@ -42,17 +42,17 @@ def test_cases_are_read_by_name_and_other_entries_passed_over(tmp_path: Path) ->
     assert other.base == {"a.py": CaseFile(b"one\ntwo\nfive\n")}
 
 
-def test_a_case_by_itself_is_one_as_well(tmp_path: Path) -> None:
+def test_folder_of_a_single_case_is_read(tmp_path: Path) -> None:
     (case,) = read_cases(write_case(tmp_path, "alone"))
     assert case.name == "alone"
 
 
-def test_a_change_of_new_files_alone_needs_no_base(tmp_path: Path) -> None:
+def test_change_of_only_new_files_needs_no_base(tmp_path: Path) -> None:
     (case,) = read_cases(write(tmp_path / "new", {"golden.json": CLEAN, "head/a.py": "1\n"}))
     assert (case.base, case.head) == ({}, {"a.py": CaseFile(b"1\n")})
 
 
-def test_the_digest_tells_any_change_of_a_case(tmp_path: Path) -> None:
+def test_digest_depends_on_every_part_of_a_case(tmp_path: Path) -> None:
     def digest() -> str:
         return read_cases(folder)[0].digest
 
@@ -101,7 +101,7 @@ def folder_for_golden(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (
             lambda folder: (folder / "one/head/link").symlink_to("/etc/passwd"),
@@ -174,16 +174,16 @@ def folder_for_golden(folder: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_case_is_refused_with_a_remedy(
-    tmp_path: Path, spoil: Callable[[Path], object], said: str
+def test_invalid_case_is_rejected_with_hint(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     write(tmp_path / "one", TREES)
     spoil(tmp_path)
-    assert any(said in fault for fault in faults(tmp_path)), faults(tmp_path)
+    assert any(message in fault for fault in faults(tmp_path)), faults(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("diff", "base", "said"),
+    ("diff", "base", "message"),
     [
         (
             DIFF.replace(" one", " eins"),
@@ -203,20 +203,20 @@ def test_what_is_no_case_is_refused_with_a_remedy(
         ),
     ],
 )
-def test_a_diff_that_does_not_apply_is_refused(
-    tmp_path: Path, diff: str, base: str | None, said: str
+def test_diff_that_does_not_apply_is_rejected(
+    tmp_path: Path, diff: str, base: str | None, message: str
 ) -> None:
     case = write(tmp_path / "one", {"golden.json": CLEAN, "change.diff": diff})
     if base is not None:
         write(case, {"base/a.py": base})
     (fault,) = faults(tmp_path)
     assert fault.startswith("one/change.diff: ")
-    assert said in fault
+    assert message in fault
     assert not (tmp_path / "a.py").exists()
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "message"),
     [
         (
             golden(99),
@@ -229,15 +229,13 @@ def test_a_diff_that_does_not_apply_is_refused(
         (golden(9, side="LEFT"), "line 9 of a.py is not in the diff on side LEFT; changed lines near it: 2"),
     ],
 )
-def test_a_golden_that_no_finding_could_stand_near_is_refused(
-    tmp_path: Path, wanted: object, said: str
-) -> None:
+def test_golden_outside_of_the_diff_is_rejected(tmp_path: Path, wanted: object, message: str) -> None:
     write_case(tmp_path, "one", wanted)  # type: ignore[arg-type]  # a golden
     (fault,) = faults(tmp_path)
-    assert said in fault
+    assert message in fault
 
 
-def test_a_golden_by_the_old_name_is_told_the_new_one(tmp_path: Path) -> None:
+def test_golden_with_old_name_has_an_error_with_the_new_name(tmp_path: Path) -> None:
     text = "".join(f"line {number}\n" for number in range(20))
     listed = {"version": 1, "findings": [golden(3, path="old.py").model_dump(exclude_none=True)]}
     write(
@@ -248,7 +246,7 @@ def test_a_golden_by_the_old_name_is_told_the_new_one(tmp_path: Path) -> None:
     assert "old.py is the name before the change; write the one at the head, new.py" in fault
 
 
-def test_the_faults_of_all_cases_are_told_at_once(tmp_path: Path) -> None:
+def test_faults_of_all_cases_are_reported_together(tmp_path: Path) -> None:
     write(tmp_path, {"one/golden.json": "{", "two/golden.json": CLEAN, "three/change.diff": DIFF})
     assert [fault.partition(":")[0].partition("/")[0] for fault in faults(tmp_path)] == [
         "one",
@@ -259,38 +257,38 @@ def test_the_faults_of_all_cases_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file"])
-def test_a_folder_that_is_none_is_told(tmp_path: Path, name: str) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"file": ""})
     assert faults(tmp_path / name) == ["CASES: there is no such folder; name a folder of cases, or one case"]
 
 
-def test_a_folder_without_cases_is_told(tmp_path: Path) -> None:
+def test_folder_without_cases_is_an_error(tmp_path: Path) -> None:
     assert faults(tmp_path) == [
         "CASES: it holds no case; a case is a folder with a golden.json or a question.json"
     ]
 
 
-def test_too_many_cases_are_refused(tmp_path: Path) -> None:
+def test_too_many_cases_are_rejected(tmp_path: Path) -> None:
     for number in range(MAX_CASES + 1):
         (tmp_path / f"c{number}").mkdir()
     assert faults(tmp_path) == [f"CASES: it holds more than {MAX_CASES} cases; split it"]
 
 
-def test_of_very_many_faults_the_first_are_told(tmp_path: Path) -> None:
+def test_list_of_faults_is_limited(tmp_path: Path) -> None:
     for number in range(60):
         write(tmp_path / f"c{number}", {"golden.json": "{"})
     found = faults(tmp_path)
     assert (len(found), found[-1]) == (51, "and 70 more faults")
 
 
-def test_of_a_tree_that_is_made_of_links_the_first_are_told(tmp_path: Path) -> None:
+def test_list_of_symbolic_links_is_limited(tmp_path: Path) -> None:
     write(tmp_path / "one", TREES)
     for number in range(20):
         (tmp_path / f"one/head/link{number}").symlink_to("/etc/passwd")
     assert len(faults(tmp_path)) == 10
 
 
-def test_a_tree_that_goes_while_it_is_read_is_told(tmp_path: Path) -> None:
+def test_tree_removed_during_reading_is_an_error(tmp_path: Path) -> None:
     reader = dataset.TreeReader(tmp_path / "gone", "one/head")
     assert reader.read() == {}
     assert reader.faults == ["one/head: it cannot be read (No such file or directory)"]

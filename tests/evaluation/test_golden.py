@@ -1,4 +1,4 @@
-"""golden.json: what it may hold, and what is said of the rest."""
+"""golden.json: valid contents, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def faults(text: str | bytes) -> list[str]:
     return found
 
 
-def test_the_published_schema_is_what_the_code_gives() -> None:
+def test_published_schema_matches_code() -> None:
     written = json.dumps(json_schema(), indent=2) + "\n"
     assert PUBLISHED.read_text() == written, "write json_schema() to schemas/golden.schema.json again"
 
 
-def test_a_whole_golden_is_read() -> None:
+def test_complete_golden_is_read() -> None:
     raw = {
         "version": 1,
         "description": "d",
@@ -42,23 +42,23 @@ def test_a_whole_golden_is_read() -> None:
             {"path": "b", "line": 1, "text": "y"},
         ],
     }
-    golden, said = parse_golden(json.dumps(raw, indent=1).encode(), "g")
+    golden, errors = parse_golden(json.dumps(raw, indent=1).encode(), "g")
     assert golden is not None
-    assert said == []
+    assert errors == []
     first, second = golden.findings
     assert (first.lines, first.side_of_diff, first.level) == (range(3, 5), Side.LEFT, Severity.HIGH)
     assert (second.lines, second.side_of_diff, second.level) == (range(1, 2), Side.RIGHT, None)
     assert (golden.reach, golden.pull_request and golden.pull_request.title) == (5, "t")
 
 
-def test_a_clean_case_needs_little() -> None:
+def test_golden_without_findings_is_read() -> None:
     golden, _ = parse_golden(b'\xef\xbb\xbf{"version": 1, "findings": []}', "g")
     assert golden is not None
     assert (golden.findings, golden.reach, golden.pull_request) == ((), 3, None)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "g:1: not valid JSON: expecting value"),
         ("[]", 'g: the file must be an object, such as {"version": 1, "findings": []}'),
@@ -146,16 +146,16 @@ def test_a_clean_case_needs_little() -> None:
         ),
     ],
 )
-def test_each_fault_is_told_with_its_place_and_what_is_right(text: str | bytes, said: str) -> None:
-    assert any(one.startswith(said) or said in one for one in faults(text)), faults(text)
+def test_fault_has_location_and_expected_value(text: str | bytes, message: str) -> None:
+    assert any(one.startswith(message) or message in one for one in faults(text)), faults(text)
 
 
-def test_all_faults_are_told_at_once_in_their_order() -> None:
+def test_all_faults_are_reported_in_order() -> None:
     text = '{"version": 3,\n"findings": [\n{"path": "", "line": -1, "text": ""}],\n"x": 1}'
     assert [fault.split('"')[1] for fault in faults(text)] == ["version", "path", "line", "text", "x"]
 
 
-def test_a_text_that_never_ends_costs_no_time() -> None:
+def test_unclosed_text_is_rejected_quickly() -> None:
     assert faults('{"a": "' + '\\"' * 200_000)[0].startswith("g:1: not valid JSON: unterminated string")
 
 

@@ -13,37 +13,37 @@ from tests.pages import code_blocks, code_spans, page, table
 PAGE = page("docs/evaluating.md")
 
 
-def test_the_example_is_a_golden_with_every_key() -> None:
+def test_example_has_every_key_of_a_golden() -> None:
     text, _ = code_blocks(PAGE, "json")
     golden, faults = parse_golden(text.encode(), "page")
     assert golden is not None
     assert faults == []
-    said = json.loads(text)
-    assert said.keys() == Golden.model_fields.keys()
-    assert said["findings"][0].keys() == GoldenFinding.model_fields.keys()
+    example = json.loads(text)
+    assert example.keys() == Golden.model_fields.keys()
+    assert example["findings"][0].keys() == GoldenFinding.model_fields.keys()
 
 
-def test_every_key_of_a_golden_is_told() -> None:
-    told = [key for row in table(PAGE, "Key") for key in code_spans(row[0])]
-    assert told == [*Golden.model_fields, *GoldenFinding.model_fields]
+def test_every_key_of_a_golden_is_documented() -> None:
+    documented = [key for row in table(PAGE, "Key") for key in code_spans(row[0])]
+    assert documented == [*Golden.model_fields, *GoldenFinding.model_fields]
 
 
-def test_the_example_is_a_question_with_every_key() -> None:
+def test_example_has_every_key_of_a_question() -> None:
     _, text = code_blocks(PAGE, "json")
     expected, faults = parse_question(text.encode(), "page")
     assert expected is not None
     assert faults == []
-    written = json.loads(text)
-    assert written.keys() == ExpectedAnswer.model_fields.keys()
-    assert written["thread"].keys() == ThreadText.model_fields.keys()
+    example = json.loads(text)
+    assert example.keys() == ExpectedAnswer.model_fields.keys()
+    assert example["thread"].keys() == ThreadText.model_fields.keys()
 
 
-def test_every_key_of_a_question_is_in_the_table() -> None:
-    listed = [key for row in table(PAGE, "Key of a question") for key in code_spans(row[0])]
-    assert listed == [*ExpectedAnswer.model_fields, *ThreadText.model_fields, *CommentText.model_fields]
+def test_every_key_of_a_question_is_documented() -> None:
+    documented = [key for row in table(PAGE, "Key of a question") for key in code_spans(row[0])]
+    assert documented == [*ExpectedAnswer.model_fields, *ThreadText.model_fields, *CommentText.model_fields]
 
 
-def test_every_ratio_is_told() -> None:
-    told = [key for row in table(PAGE, "Measure") for key in code_spans(row[0])]
+def test_every_measure_is_documented() -> None:
+    documented = [key for row in table(PAGE, "Measure") for key in code_spans(row[0])]
     counts = set(Counts.__dataclass_fields__)
-    assert told == [name for name in measures_json(Counts()) if name not in counts]
+    assert documented == [name for name in measures_json(Counts()) if name not in counts]

@@ -1,4 +1,4 @@
-"""Reports: they read back as they were written, their numbers add up, and no foreign text moves a terminal."""
+"""Reports: round trip, totals, comparison, and untrusted text in a terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WHOLE = Evaluation((ONE, MISSED, CLEAN, FAILED), "a, b", "wise", settings="s", s
 
 
 def totals_of(report: dict[str, Any]) -> dict[str, Any]:
-    """The sums made again of the cases."""
+    """Returns the totals, computed from the cases."""
     measured = [case["measures"] for case in report["cases"] if case["measures"]]
     names = ("cases", "clean", "silent", "matched", "missed", "noise", "rated", "agreed")
     counts = {name: sum(one[name] for one in measured) for name in names}
@@ -57,7 +57,7 @@ def totals_of(report: dict[str, Any]) -> dict[str, Any]:
     return {**counts, **spent}
 
 
-def test_the_totals_are_the_sums_of_the_cases() -> None:
+def test_totals_are_sums_of_the_cases() -> None:
     report = as_json(WHOLE)
     for name, expected in totals_of(report).items():
         found = report["totals"][name]
@@ -70,11 +70,11 @@ def test_the_totals_are_the_sums_of_the_cases() -> None:
 
 
 @pytest.mark.parametrize("one", [ONE, MISSED, CLEAN])
-def test_a_case_reads_back_as_it_was_written(one: Any) -> None:
+def test_case_round_trips(one: Any) -> None:
     assert read_case_result(json.loads(json.dumps(case_json(one)))) == one
 
 
-def test_a_report_reads_back(tmp_path: Path) -> None:
+def test_report_round_trips(tmp_path: Path) -> None:
     write(tmp_path, {"r.json": as_json(WHOLE)})
     found = read_report(tmp_path / "r.json")
     assert (found.counts, found.usage, found.model, found.judge) == (
@@ -87,7 +87,7 @@ def test_a_report_reads_back(tmp_path: Path) -> None:
     assert found.failed[0].name == "four"
 
 
-def test_of_no_measured_case_nothing_is_claimed() -> None:
+def test_report_without_measured_cases_has_no_ratios() -> None:
     nothing = Evaluation((FAILED,))
     totals = as_json(nothing)["totals"]
     assert [totals[name] for name in ("precision", "recall", "f1", "noise_per_case")] == [None] * 4
@@ -100,7 +100,7 @@ def broken(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("contents", "said"),
+    ("contents", "message"),
     [
         ("{", "it is no report of `hunkwise eval`: its top: Invalid JSON"),
         ("[]", "it is no report of `hunkwise eval`: its top"),
@@ -111,19 +111,19 @@ def broken(**more: Any) -> dict[str, Any]:
         (broken(goldens=[]), "it is damaged: a finding names a golden that is not there."),
     ],
 )
-def test_what_is_no_report_is_refused(tmp_path: Path, contents: object, said: str) -> None:
+def test_invalid_report_is_rejected(tmp_path: Path, contents: object, message: str) -> None:
     write(tmp_path, {"r.json": contents})
     with pytest.raises(SettingsError) as raised:
         read_report(tmp_path / "r.json")
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_a_report_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_missing_report_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="it cannot be read"):
         read_report(tmp_path / "r.json")
 
 
-def test_the_text_has_a_row_a_case_and_the_total() -> None:
+def test_text_has_a_row_per_case_and_a_total() -> None:
     text = as_text(WHOLE)
     head, *rows = text.split("\n\n")[0].split("\n")
     assert head.split("  ")[0] == "Case"
@@ -153,7 +153,7 @@ def test_the_text_has_a_row_a_case_and_the_total() -> None:
     assert "\x1b" not in text
 
 
-def test_the_markdown_is_a_table_that_foreign_text_cannot_leave() -> None:
+def test_untrusted_text_cannot_leave_the_markdown_table() -> None:
     text = as_markdown(replace(WHOLE, demo=True))
     lines = text.split("\n")
     assert lines[0] == f"| {' | '.join(HEAD)} |"
@@ -164,14 +164,14 @@ def test_the_markdown_is_a_table_that_foreign_text_cannot_leave() -> None:
     assert "- This is the demo: fixed rules, not a model." in lines
 
 
-def test_of_very_many_details_the_first_are_told() -> None:
+def test_list_of_details_is_limited() -> None:
     goldens = tuple(marked_golden() for _ in range(130))
     text = as_text(Evaluation((marks(goldens),)))
     assert "  and: 30 more: they are in the JSON report." in text
 
 
 def found(number: int, of: int, noise: int = 0, name: str = "one", digest: str = "d") -> Any:
-    """A case of which so many goldens were found."""
+    """Returns a case with this number of found goldens."""
     goldens = tuple(
         ScoredGolden(
             "a.py", line, None, "RIGHT", None, f"Golden {line}", line - 1 if line <= number else None
@@ -196,28 +196,28 @@ def found(number: int, of: int, noise: int = 0, name: str = "one", digest: str =
         (found(0, 0), found(0, 0, noise=1), 1.0, False),
     ],
 )
-def test_a_drop_of_f1_beyond_what_is_allowed_is_a_regression(
+def test_drop_of_f1_above_limit_is_a_regression(
     before: Any, now: Any, allowed: float, regressed: bool
 ) -> None:
     assert compare(Evaluation((before,)), Evaluation((now,)), allowed).regressed is regressed
 
 
-def test_only_what_is_the_same_and_was_measured_twice_is_compared() -> None:
+def test_only_equal_cases_that_were_measured_twice_are_compared() -> None:
     failed = replace(found(2, 2, name="failed"), failure=CaseFailure("timeout", "Late."))
     before = (found(2, 2), found(2, 2, name="gone"), found(2, 2, name="other"), found(2, 2, name="failed"))
     now = (found(1, 2), found(0, 2, name="new"), found(0, 2, name="other", digest="e"), failed)
     both = compare(Evaluation(before), Evaluation(now), 0.5)
-    told = comparison_json(both)
-    assert (told["compared"], told["regressed"], told["max_regression"]) == (1, False, 0.5)
-    assert (told["added"], told["removed"], told["changed"], told["unmeasured"]) == (
+    comparison = comparison_json(both)
+    assert (comparison["compared"], comparison["regressed"], comparison["max_regression"]) == (1, False, 0.5)
+    assert (comparison["added"], comparison["removed"], comparison["changed"], comparison["unmeasured"]) == (
         ["new"],
         ["gone"],
         ["other"],
         ["failed"],
     )
-    assert told["delta"]["recall"] == -0.5
-    assert told["delta"]["silent_share"] is None
-    (case,) = told["cases"]
+    assert comparison["delta"]["recall"] == -0.5
+    assert comparison["delta"]["silent_share"] is None
+    (case,) = comparison["cases"]
     assert case["delta"]["missed"] == 1
     assert [one["text"] for one in case["new_misses"]] == ["Golden 2"]
     assert case["new_finds"] == []
@@ -233,7 +233,7 @@ def test_only_what_is_the_same_and_was_measured_twice_is_compared() -> None:
     assert "Regression" not in text
 
 
-def test_a_regression_is_said_with_what_is_allowed() -> None:
+def test_regression_is_reported_with_the_limit() -> None:
     both = compare(Evaluation((found(2, 2),)), Evaluation((found(1, 2),)))
     assert "Regression: F1 is 33.3 points lower; 0.0 are allowed (--max-regression)." in as_text(
         both_now(), both
@@ -247,13 +247,13 @@ def both_now() -> Evaluation:
     return Evaluation((found(1, 2),))
 
 
-def test_what_was_missed_before_and_is_found_now_is_told() -> None:
+def test_newly_found_goldens_are_reported() -> None:
     both = compare(Evaluation((found(0, 1),)), Evaluation((found(1, 1),)))
     assert "  one: new find: a.py:1 Golden 1" in as_text(both_now(), both)
     assert comparison_json(both)["cases"][0]["new_finds"][0]["line"] == 1
 
 
-def test_another_model_and_another_judge_are_told() -> None:
+def test_changed_model_and_judge_are_reported() -> None:
     one, other = Evaluation((found(1, 1),), "old"), Evaluation((found(1, 1),), None, "wise")
     text = as_text(other, compare(one, other))
     assert "The model was old, and is nobody by name." in text

@@ -1,4 +1,4 @@
-"""Cases through the real review, with a model that answers by rule."""
+"""Evaluation of cases with the real review and a fake model."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hunkwise.repository.trees import ScratchRepository
 from hunkwise.settings.config import Config
 from hunkwise.settings.prompt_settings import PromptSettings
 from tests.evaluation.samples import (
-    ASKED,
+    QUESTION_USAGE,
     QUIET,
     SCAN,
     SECRET,
-    Cast,
-    Player,
+    FakeModel,
+    FakeModels,
     golden,
     measure,
     reporting,
@@ -36,22 +36,22 @@ from tests.evaluation.samples import (
 )
 
 
-def test_what_is_found_is_matched_and_counted(tmp_path: Path) -> None:
+def test_findings_are_matched_and_counted(tmp_path: Path) -> None:
     write_case(tmp_path, "one", golden(2, severity="medium"), golden(2, side="LEFT"))
     write_case(tmp_path, "two")
-    one, two = measure(tmp_path, lambda _ready: Player(reporting(said(4), said(3, title="Other"))))
+    one, two = measure(tmp_path, lambda _ready: FakeModel(reporting(said(4), said(3, title="Other"))))
     assert [golden.finding is not None for golden in one.goldens] == [True, False]
     assert (one.counts.matched, one.counts.missed, one.counts.noise, one.counts.agreed) == (1, 1, 1, 1)
     assert (two.counts.clean, two.counts.silent, two.counts.noise) == (1, 0, 2)
-    assert (one.usage, one.judge_usage, one.failure) == (ASKED, Usage(), None)
+    assert (one.usage, one.judge_usage, one.failure) == (QUESTION_USAGE, Usage(), None)
 
 
-def test_the_pull_requests_words_are_in_the_prompt_where_the_case_has_them(tmp_path: Path) -> None:
+def test_pull_request_text_of_the_case_is_in_the_prompt(tmp_path: Path) -> None:
     write_case(tmp_path, "one", pull_request={"title": "Widen the doors", "body": "They are narrow."})
     write_case(tmp_path, "two")
-    player = Player(reporting())
-    measure(tmp_path, lambda _ready: player)
-    first, second = (question.prompt for question in player.questions)
+    fake = FakeModel(reporting())
+    measure(tmp_path, lambda _ready: fake)
+    first, second = (question.prompt for question in fake.questions)
     assert "Widen the doors" in first
     assert "They are narrow." in first
     assert "Widen the doors" not in second
@@ -65,32 +65,32 @@ def failing(kind: ModelKind) -> Callable[[Question], ModelError]:
     ("kind", "questions"),
     [(ModelKind.RATE_LIMIT, 3), (ModelKind.AUTHENTICATION, 1), (ModelKind.SIDECAR, 1)],
 )
-def test_a_case_that_failed_is_told_with_why_and_a_fatal_failure_ends_the_asking(
+def test_failed_case_has_a_reason_and_fatal_failure_ends_the_run(
     tmp_path: Path, kind: ModelKind, questions: int
 ) -> None:
     for name in ("one", "two", "three"):
         write_case(tmp_path, name, golden(2))
-    asked: list[ReadyCase] = []
+    started: list[ReadyCase] = []
 
-    def model(ready: ReadyCase) -> Player:
-        asked.append(ready)
-        return Player(failing(kind))
+    def model(ready: ReadyCase) -> FakeModel:
+        started.append(ready)
+        return FakeModel(failing(kind))
 
     marks = measure(tmp_path, model, config=QUIET.model_copy(update={"parallel": 1}))
     assert {one.failure and (one.failure.kind, one.failure.message) for one in marks} == {
         (str(kind), "It failed. Mend it.")
     }
     assert all(one.counts.cases == 0 for one in marks)
-    assert questions <= len(asked) <= max(questions, 2)  # two cases may be under way
-    assert sum((one.usage for one in marks), Usage()).model_calls == len(asked)
+    assert questions <= len(started) <= max(questions, 2)  # two cases may be under way
+    assert sum((one.usage for one in marks), Usage()).model_calls == len(started)
 
 
-def test_a_case_of_which_a_part_was_not_reviewed_has_no_measure(tmp_path: Path) -> None:
+def test_partly_reviewed_case_has_no_result(tmp_path: Path) -> None:
     text = "".join(f"line {number} {'x' * 100}\n" for number in range(200))
     listed = {"version": 1, "findings": [golden(1).model_dump(exclude_none=True)]}
     write(tmp_path / "one", {"golden.json": listed, "head/a.py": text, "head/b.py": text})
     config = QUIET.model_copy(update={"chunk_size": 10_000, "max_model_calls": 2})
-    (marks,) = measure(tmp_path, lambda _ready: Player(reporting(said(1))), config=config)
+    (marks,) = measure(tmp_path, lambda _ready: FakeModel(reporting(said(1))), config=config)
     assert marks.failure is not None
     assert marks.failure.kind == "partial"
     assert "of 400 changed lines were reviewed (" in marks.failure.message
@@ -99,15 +99,15 @@ def test_a_case_of_which_a_part_was_not_reviewed_has_no_measure(tmp_path: Path) 
     assert marks.usage.model_calls >= 1
 
 
-def test_a_stopped_run_measures_nothing_more(tmp_path: Path) -> None:
+def test_stopped_run_evaluates_no_more_cases(tmp_path: Path) -> None:
     write_case(tmp_path, "one")
-    (marks,) = measure(tmp_path, lambda _ready: Player(reporting()), stopped=True)
+    (marks,) = measure(tmp_path, lambda _ready: FakeModel(reporting()), stopped=True)
     assert marks.failure is not None
     assert (marks.failure.kind, marks.usage) == ("interrupted", Usage())
 
 
 @pytest.mark.parametrize("tool", ["report_findings", "report_same"])
-def test_a_case_in_which_the_run_is_stopped_has_no_measure(tmp_path: Path, tool: str) -> None:
+def test_case_interrupted_by_stop_has_no_result(tmp_path: Path, tool: str) -> None:
     write_case(tmp_path, "one", golden(2))
     interrupted = asyncio.Event()
 
@@ -119,13 +119,13 @@ def test_a_case_in_which_the_run_is_stopped_has_no_measure(tmp_path: Path, tool:
     with closing(ScratchRepository()) as store:
         (ready,) = make_ready(read_cases(tmp_path), EvalSettings(QUIET), store)
         measuring = CaseRunner("wise", interrupted, lambda: 0.0, SCAN)
-        result = asyncio.run(measuring.measure(ready, Player(stopping)))
+        result = asyncio.run(measuring.measure(ready, FakeModel(stopping)))
     assert result.failure == CaseFailure("interrupted", "The run was stopped before the case was done.")
     assert (result.findings, result.usage.model_calls) == ((), 1)
 
 
 @pytest.mark.parametrize("stage", ["report_findings", "report_verdicts"])
-def test_a_secret_in_a_finding_is_shown_to_no_later_question(tmp_path: Path, stage: str) -> None:
+def test_secret_in_a_finding_is_not_in_later_prompts(tmp_path: Path, stage: str) -> None:
     write_case(tmp_path, "one", golden(2), golden(4))
 
     def answers(question: Question) -> Iterable[object]:
@@ -141,27 +141,27 @@ def test_a_secret_in_a_finding_is_shown_to_no_later_question(tmp_path: Path, sta
             case _:
                 return [{"same": True, "why": "So."}]
 
-    player = Player(answers)
+    fake = FakeModel(answers)
     config = QUIET.model_copy(update={"verify": "on"})
-    (marks,) = measure(tmp_path, lambda _ready: player, config=config, judge="wise")
-    assert {question.tool.name for question in player.questions} == {
+    (marks,) = measure(tmp_path, lambda _ready: fake, config=config, judge="wise")
+    assert {question.tool.name for question in fake.questions} == {
         "report_findings",
         "report_verdicts",
         "report_same",
     }
-    assert not [question for question in player.questions if SECRET in question.prompt]
+    assert not [question for question in fake.questions if SECRET in question.prompt]
     assert [found.title for found in marks.findings] == ["Other"]
     assert any("held one of this run's own secrets" in note for note in marks.notes)
 
 
-def test_a_case_of_which_all_is_left_out_is_measured_without_a_question(tmp_path: Path) -> None:
+def test_case_with_only_skipped_files_needs_no_model_call(tmp_path: Path) -> None:
     write_case(tmp_path, "one", golden(2))
     config = QUIET.model_copy(update={"ignore": ("**",)})
-    (marks,) = measure(tmp_path, lambda _ready: Player(reporting(said(2))), config=config)
+    (marks,) = measure(tmp_path, lambda _ready: FakeModel(reporting(said(2))), config=config)
     assert (marks.failure, marks.counts.missed, marks.usage) == (None, 1, Usage())
 
 
-def test_a_template_that_fails_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+def test_template_error_is_reported_before_the_first_model_call(tmp_path: Path) -> None:
     write_case(tmp_path, "one")
     own = PromptSettings(name="mine", template="mine.md.j2")
     rules = EvalSettings(QUIET.model_copy(update={"prompts": (own,)}), {"mine": "{{ nothing }}"})
@@ -172,73 +172,73 @@ def test_a_template_that_fails_is_told_before_anything_is_asked(tmp_path: Path) 
         make_ready(read_cases(tmp_path), rules, store)
 
 
-class Full(Cast):
-    """A disk that takes no recording."""
+class FullDisk(FakeModels):
+    """Fails to write a recording."""
 
     def done(self, marks: CaseResult) -> None:
         raise SettingsError(["It is full."])
 
 
-def state(path: Path, settings: str = "s") -> Checkpoint:
-    made = Checkpoint(path, settings, SecretScan(["ghs_secret_of_the_test"]))
-    made.load()
-    return made
+def load_checkpoint(path: Path, settings: str = "s") -> Checkpoint:
+    checkpoint = Checkpoint(path, settings, SecretScan(["ghs_secret_of_the_test"]))
+    checkpoint.load()
+    return checkpoint
 
 
-def test_what_was_measured_is_not_asked_again(tmp_path: Path) -> None:
+def test_evaluated_cases_are_not_repeated(tmp_path: Path) -> None:
     cases = tmp_path / "cases"
     write_case(cases, "one", golden(2))
     write_case(cases, "two")
-    kept = state(tmp_path / "state.jsonl")
-    first = measure(cases, lambda _ready: Player(reporting(said(2))), keep=kept.add)
+    saved = load_checkpoint(tmp_path / "state.jsonl")
+    first = measure(cases, lambda _ready: FakeModel(reporting(said(2))), keep=saved.add)
     write_case(cases, "two", description="Another one now.")
-    asked: list[str] = []
+    started: list[str] = []
 
-    def model(ready: ReadyCase) -> Player:
-        asked.append(ready.case.name)
-        return Player(reporting(said(2)))
+    def model(ready: ReadyCase) -> FakeModel:
+        started.append(ready.case.name)
+        return FakeModel(reporting(said(2)))
 
-    again = measure(cases, model, known=state(tmp_path / "state.jsonl").of)
-    assert asked == ["two"]
-    assert again[0] == first[0]
-    other = state(tmp_path / "state.jsonl", "other settings")
+    second = measure(cases, model, known=load_checkpoint(tmp_path / "state.jsonl").of)
+    assert started == ["two"]
+    assert second[0] == first[0]
+    other = load_checkpoint(tmp_path / "state.jsonl", "other settings")
     assert [other.of(case) for case in read_cases(cases)] == [None, None]
 
 
-def test_a_failed_case_is_not_kept_and_a_line_that_was_cut_off_costs_itself_alone(tmp_path: Path) -> None:
+def test_failed_case_is_not_saved_and_truncated_line_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "state.jsonl"
     write_case(tmp_path / "cases", "one", golden(2))
-    (failed,) = measure(tmp_path / "cases", lambda _ready: Player(failing(ModelKind.TIMEOUT)))
+    (failed,) = measure(tmp_path / "cases", lambda _ready: FakeModel(failing(ModelKind.TIMEOUT)))
     (good,) = measure(
-        tmp_path / "cases", lambda _ready: Player(reporting(said(2, body="ghs_secret_of_the_test")))
+        tmp_path / "cases", lambda _ready: FakeModel(reporting(said(2, body="ghs_secret_of_the_test")))
     )
-    kept = state(path)
-    kept.add(failed)
+    saved = load_checkpoint(path)
+    saved.add(failed)
     assert not path.exists()
-    kept.add(good)
+    saved.add(good)
     assert "ghs_secret_of_the_test" not in path.read_text()
     with path.open("a") as file:
         file.write('{"settings": "s", "case": {"name": "o')
-    again = state(path)
-    again.add(good)
+    reloaded = load_checkpoint(path)
+    reloaded.add(good)
     lines = path.read_text().splitlines()
     assert len(lines) == 3
     (case,) = read_cases(tmp_path / "cases")
-    assert state(path).of(case) is not None
-    again.forget()
+    assert load_checkpoint(path).of(case) is not None
+    reloaded.forget()
     assert not path.exists()
-    assert again.of(case) is None
-    again.forget()
+    assert reloaded.of(case) is None
+    reloaded.forget()
 
 
-def test_a_state_that_cannot_be_written_stops_nothing(
+def test_unwritable_checkpoint_does_not_stop_the_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path, {"file": ""})
     write_case(tmp_path / "cases", "one")
-    kept = state(tmp_path / "file" / "state.jsonl")
-    (marks,) = measure(tmp_path / "cases", lambda _ready: Player(reporting()), keep=kept.add)
-    kept.add(marks)
+    saved = load_checkpoint(tmp_path / "file" / "state.jsonl")
+    (marks,) = measure(tmp_path / "cases", lambda _ready: FakeModel(reporting()), keep=saved.add)
+    saved.add(marks)
     assert marks.failure is None
     assert caplog.text.count("cannot be written") == 1
 
@@ -246,13 +246,15 @@ def test_a_state_that_cannot_be_written_stops_nothing(
 @pytest.mark.parametrize(
     "line", ["[]", "{}", '{"settings": "s"}', '{"settings": "s", "case": {"name": 3}}', "\\xff", "3"]
 )
-def test_a_state_that_somebody_else_wrote_is_passed_over(tmp_path: Path, line: str) -> None:
+def test_invalid_checkpoint_line_is_ignored(tmp_path: Path, line: str) -> None:
     write(tmp_path, {"state.jsonl": f"{line}\n"})
     write_case(tmp_path / "cases", "one")
-    assert [state(tmp_path / "state.jsonl").of(case) for case in read_cases(tmp_path / "cases")] == [None]
+    assert [
+        load_checkpoint(tmp_path / "state.jsonl").of(case) for case in read_cases(tmp_path / "cases")
+    ] == [None]
 
 
-def test_the_state_is_beside_the_output_or_in_the_users_cache(tmp_path: Path) -> None:
+def test_checkpoint_is_beside_output_or_in_user_cache(tmp_path: Path) -> None:
     assert state_path(tmp_path / "r.json", tmp_path, {}) == tmp_path / "r.json.state.jsonl"
     cached = state_path(None, tmp_path, {"HOME": "/home/ann"})
     assert cached.parent == Path("/home/ann/.cache/hunkwise/eval")
@@ -260,7 +262,7 @@ def test_the_state_is_beside_the_output_or_in_the_users_cache(tmp_path: Path) ->
     assert state_path(None, tmp_path / "other", {"HOME": "/home/ann"}) != cached
 
 
-def test_the_settings_key_tells_any_change_of_what_is_asked() -> None:
+def test_settings_key_depends_on_every_setting_of_the_prompts() -> None:
     keys = {
         settings_key(Config(), {}, (), demo=False, judge=None),
         settings_key(Config(model="m"), {}, (), demo=False, judge=None),
@@ -272,7 +274,7 @@ def test_the_settings_key_tells_any_change_of_what_is_asked() -> None:
     assert settings_key(Config(), {}, (), demo=False, judge=None) in keys
 
 
-def test_a_disk_that_takes_no_recording_ends_the_run_with_its_own_error(tmp_path: Path) -> None:
+def test_error_of_writing_a_recording_ends_the_run(tmp_path: Path) -> None:
     write_case(tmp_path, "one")
     with pytest.raises(SettingsError, match="It is full"):
-        measure(tmp_path, lambda _ready: Player(reporting()), cast=Full)
+        measure(tmp_path, lambda _ready: FakeModel(reporting()), cast=FullDisk)

@@ -1,4 +1,4 @@
-"""Which finding is which golden: by path, side and nearness, one to one."""
+"""Matching findings with goldens one to one, by path, side and distance."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from tests.evaluation.samples import finding, golden
         (golden(10), finding(10, path="b.py"), None),
         (golden(10), finding(10, side=Side.LEFT), None),
         (golden(10, side="LEFT"), finding(10, side=Side.LEFT), 0),
-        (golden(10), finding(None, said=11), 1),
-        (golden(10, side="LEFT"), finding(None, said=10), None),
+        (golden(10), finding(None, reported_line=11), 1),
+        (golden(10, side="LEFT"), finding(None, reported_line=10), None),
         (golden(10), finding(None), None),
     ],
 )
-def test_the_distance_is_the_lines_between_them(
+def test_distance_is_the_number_of_lines_between(
     wanted: GoldenFinding, found: Finding, off: int | None
 ) -> None:
     assert distance(wanted, found) == off
@@ -60,30 +60,32 @@ def test_the_distance_is_the_lines_between_them(
         ([golden(1)], [finding(2)], 0, []),
         ([golden(1)], [finding(3), finding(2)], 3, [(0, 1)]),
         ([golden(4), golden(7)], [finding(5), finding(8)], 3, [(0, 0), (1, 1)]),
-        # The nearest pair comes first, even where two pairs were possible.
+        # The nearest pair comes first, even if two pairs are possible.
         ([golden(4), golden(7)], [finding(6), finding(9)], 3, [(1, 0)]),
         ([golden(4), golden(7)], [finding(6)], 3, [(1, 0)]),
-        # Of equally near ones the one of the same severity.
+        # With equal distance, the one of the same severity.
         (
             [golden(4, severity="high")],
             [finding(5), finding(3, severity=Severity.HIGH)],
             3,
             [(0, 1)],
         ),
-        # Nearness counts more than severity.
+        # Distance has precedence over severity.
         ([golden(4, severity="high")], [finding(4), finding(5, severity=Severity.HIGH)], 3, [(0, 0)]),
         ([golden(1), golden(1)], [finding(1)], 3, [(0, 0)]),
         ([golden(1, path="b.py")], [finding(1)], 3, []),
     ],
 )
-def test_the_nearest_pairs_are_matched_first(
+def test_nearest_pairs_are_matched_first(
     goldens: list[GoldenFinding], findings: list[Finding], window: int, pairs: list[tuple[int, int]]
 ) -> None:
     assert match(goldens, findings, window) == tuple(Match(*pair) for pair in pairs)
 
 
-def test_a_finding_without_a_proved_line_stands_where_the_model_said() -> None:
-    assert [lines_of(one) for one in (finding(5, start=3), finding(None, said=7), finding(None))] == [
+def test_finding_without_anchor_uses_the_reported_line() -> None:
+    assert [
+        lines_of(one) for one in (finding(5, start=3), finding(None, reported_line=7), finding(None))
+    ] == [
         range(3, 6),
         range(7, 8),
         None,
@@ -117,10 +119,10 @@ def test_matches_are_one_to_one_and_within_the_window(
 
 
 @given(golden_lists, finding_lists, st.integers(0, 4), st.randoms(use_true_random=False))
-def test_the_order_of_the_lists_makes_no_difference(
+def test_matches_are_independent_of_list_order(
     goldens: list[GoldenFinding], findings: list[Finding], window: int, chance: object
 ) -> None:
-    def told(goldens: list[GoldenFinding], findings: list[Finding]) -> list[str]:
+    def result(goldens: list[GoldenFinding], findings: list[Finding]) -> list[str]:
         return sorted(
             repr((goldens[one.golden], findings[one.finding])) for one in match(goldens, findings, window)
         )
@@ -128,7 +130,7 @@ def test_the_order_of_the_lists_makes_no_difference(
     shuffled, mixed = list(goldens), list(findings)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random, which hypothesis does not type
     chance.shuffle(mixed)  # type: ignore[attr-defined]  # as above
-    assert told(goldens, findings) == told(shuffled, mixed)
+    assert result(goldens, findings) == result(shuffled, mixed)
 
 
 def marked_golden(finding: int | None = None, severity: str | None = None) -> ScoredGolden:
@@ -165,7 +167,7 @@ FOUND = ((marked_golden(0, "high"),), (marked_finding(0),))
         (marks((marked_golden(0),), (marked_finding(0), marked_finding())), 0.5, 1.0, 2 / 3),
     ],
 )
-def test_the_ratios_are_defined_everywhere(
+def test_ratios_are_defined_for_every_case(
     one: CaseResult, precision: float, recall: float, f1: float
 ) -> None:
     counts = one.counts
@@ -185,16 +187,16 @@ def test_the_ratios_are_defined_everywhere(
         (marks(failure=CaseFailure("timeout", "Late.")), Counts()),
     ],
 )
-def test_a_case_is_counted_by_what_became_of_it(one: CaseResult, expected: Counts) -> None:
+def test_case_is_counted_by_its_result(one: CaseResult, expected: Counts) -> None:
     assert one.counts == expected
 
 
-def test_of_no_case_there_is_no_noise_and_no_share() -> None:
+def test_no_noise_and_no_share_without_cases() -> None:
     nothing = Counts()
     assert (nothing.noise_per_case, nothing.silent_share, nothing.severity_agreement) == (None, None, None)
 
 
-def test_totals_are_made_of_the_sums_and_not_of_the_ratios() -> None:
+def test_totals_use_sums_and_not_ratios() -> None:
     whole = sum_counts(
         [Counts(cases=1, matched=1), Counts(cases=1, matched=1, missed=3, noise=1), Counts(cases=1, clean=1)]
     )
@@ -203,7 +205,7 @@ def test_totals_are_made_of_the_sums_and_not_of_the_ratios() -> None:
     assert (whole.noise_per_case, whole.silent_share) == (1 / 3, 0.0)
 
 
-def test_what_failed_cases_cost_is_in_the_totals_and_nothing_else_of_them() -> None:
+def test_only_usage_of_failed_cases_is_in_the_totals() -> None:
     cost = Usage(2, 10, 5, 1, 1, ("m",), 3)
     one = marks(*FOUND, usage=cost, judge_usage=Usage(model_calls=1))
     other = marks(name="two", usage=cost, failure=CaseFailure("timeout", "Late."))
@@ -213,11 +215,11 @@ def test_what_failed_cases_cost_is_in_the_totals_and_nothing_else_of_them() -> N
 
 
 @pytest.mark.parametrize(
-    ("share", "told"),
+    ("share", "expected"),
     [
         (None, "–"), (1.0, "100 %"), (0.0, "0 %"), (0.5, "50 %"), (2 / 3, "66.7 %"),
         (0.9999, "99.9 %"), (0.0001, "0.1 %"),
     ],
 )  # fmt: skip
-def test_all_and_nothing_are_never_said_of_what_is_only_nearly_so(share: float | None, told: str) -> None:
-    assert percent(share) == told
+def test_only_exact_shares_are_shown_as_0_or_100_percent(share: float | None, expected: str) -> None:
+    assert percent(share) == expected

@@ -1,4 +1,4 @@
-"""What GitHub makes of Markdown: rendered by GitHub's own fork of cmark, and read as a browser would read it."""
+"""Renders Markdown with GitHub's fork of cmark, and reads the HTML like a browser."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _SKELETON: Final = frozenset(
         "summary",
     }
 )
-"""Elements that only our own words may make: foreign ones must add none, and take none away."""
+"""Elements that only our text may produce: untrusted text must not add or remove any."""
 _DRAWN: Final = frozenset({"suggestion", "math", "mermaid", "geojson", "topojson", "stl"})
-# GitHub's filters run over text nodes outside of code and links; these find what theirs find, and more.
+# GitHub's filters run over text nodes outside of code and links; these patterns match at least as much.
 _CALLS: Final = re.compile(
     r"[@\uff20\ufe6b]"  # people, teams, mail addresses, commits of other repositories
     r"|[#\uff03\ufe5f]\d"  # issues, with and without a repository
@@ -59,34 +59,34 @@ _CLOSES: Final = re.compile(r"\b(?:close|fix|resolve)[a-z]*:?\s+(?:\S+/\S+)?(?:#
 
 @dataclass
 class Shown:
-    """A rendered text: what a reader sees, and what GitHub would act upon."""
+    """A rendered text: the visible parts, and those that GitHub would act on."""
 
     links: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    """What can never be right, whoever wrote it."""
+    """Elements that are always an error."""
     fences: list[tuple[str, str]] = field(default_factory=list)
     """Language and content of each block of code."""
     paragraphs: list[str] = field(default_factory=list)
-    """The text of each paragraph that is in nothing else."""
+    """The text of each top-level paragraph."""
     skeleton: Counter[str] = field(default_factory=Counter)
     comments: list[str] = field(default_factory=list)
     """The first two words of each HTML comment."""
     raw_html: int = 0
-    """Pieces of HTML that were let through as they stood."""
+    """Number of raw HTML elements."""
     texts: list[str] = field(default_factory=list)
     """Text nodes outside of code and links."""
     everything: str = ""
-    """All that is shown, code and links as well."""
+    """All visible text, with code and links."""
 
 
 def shown(markdown: str) -> Shown:
-    """The text as GitHub renders a comment, with all HTML let through, as if nothing were filtered behind it."""
+    """Renders the text as a GitHub comment, without the filtering of HTML that follows on GitHub."""
     found = Shown(raw_html=_html(markdown, _GITHUB).count(_OMITTED) if "<" in markdown else 0)
     reader = _Reader(found)
     try:
         reader.feed(_html(markdown, _GITHUB | Options.CMARK_OPT_UNSAFE))
         reader.close()
-    except AssertionError as error:  # so html.parser gives up on `<![`, which no posted text may hold
+    except AssertionError as error:  # html.parser fails on `<![`, which no posted text may have
         found.faults.append(str(error))
     reader.end_text()
     found.everything = "".join(reader.written)
@@ -97,7 +97,7 @@ def shown(markdown: str) -> Shown:
 
 
 def _html(markdown: str, options: int) -> str:
-    # No lone surrogate is passed on: whatever is sent was encoded before.
+    # Without lone surrogates: posted texts are encoded before.
     text = markdown.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
     return str(markdown_to_html_with_extensions(text, options, _EXTENSIONS))
 
@@ -113,22 +113,22 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.end_text()
-        given = dict(attrs)
+        attributes = dict(attrs)
         if tag in _SKELETON:
             self.found.skeleton[tag] += 1
         elif tag not in _INLINE | _BLOCKS:
             self.found.faults.append(f"<{tag}>")
-        self._begin(tag, given)
+        self._begin(tag, attributes)
         if tag not in _VOID:
             self._open.append(tag)
 
-    def _begin(self, tag: str, given: dict[str, str | None]) -> None:
+    def _begin(self, tag: str, attributes: dict[str, str | None]) -> None:
         known = {"a": {"href", "title"}, "pre": {"lang"}, "ol": {"start"}, "th": {"align"}, "td": {"align"}}
-        self.found.faults += [f"<{tag} {name}>" for name in given.keys() - known.get(tag, set())]
+        self.found.faults += [f"<{tag} {name}>" for name in attributes.keys() - known.get(tag, set())]
         if tag == "a":
-            self.found.links.append(given.get("href") or "")
+            self.found.links.append(attributes.get("href") or "")
         elif tag == "pre":
-            self._language = given.get("lang") or ""
+            self._language = attributes.get("lang") or ""
             self.found.fences.append((self._language, ""))
             if self._language.lower() in _DRAWN - {"suggestion"}:
                 self.found.faults.append(f"a fence of {self._language}")
@@ -165,7 +165,7 @@ class _Reader(HTMLParser):
             self._text += data
 
     def end_text(self) -> None:
-        """Ends a text node: a tag or a comment parts it from the next."""
+        """Ends a text node, at a tag or a comment."""
         if self._text:
             self.found.texts.append(self._text)
         self._text = ""

@@ -1,11 +1,11 @@
-"""Foreign Markdown as a fuzzer spells it: a byte is a letter of ASCII, or a whole trick."""
+"""Maps a fuzzer's bytes to untrusted Markdown: a byte is an ASCII character or a whole trick."""
 
 from __future__ import annotations
 
 from typing import Final
 
 WORDS: Final = ("quartz", "lantern", "pebble", "walnut", "thimble", "meadow", "copper", "violin")
-"""Words that no trick, and nothing of ours, has in it: by them it is told whether anything was lost."""
+"""Words that are in no trick and no text of ours; a missing one shows that text was lost."""
 
 _BLOCKS = (
     *("\n\n", "\n> ", "\n>", "\n- ", "\n* ", "\n+ ", "\n1. ", "\n1) ", "\n    ", "\n\t", "\n  ", "\n---\n"),
@@ -45,16 +45,16 @@ _CHARACTERS = (
     *("\u3000", "e\u0301", "\u0130", "\U0001f469\u200d\U0001f4bb", "\xe9"),
 )
 TRICKS: Final = tuple(dict.fromkeys((*_BLOCKS, *_INLINE, *_CHARACTERS, *(f" {word} " for word in WORDS))))
-"""Everything that Markdown, GitHub, or a bot that reads comments could take for more than words."""
+"""Texts with a meaning in Markdown, for GitHub, or for bots that read comments."""
 
 _PRINTABLE = frozenset([0x0A, *range(0x20, 0x7F)])
 _OTHERS = tuple(byte for byte in range(0x100) if byte not in _PRINTABLE)
 _SECOND = 0xFF
-"""The byte behind which the next one names a trick of the second half."""
+"""The byte before a byte that selects a trick of the second half."""
 
 
-def spelled(raw: bytes) -> str:
-    """The text that the bytes spell. Every text of tricks and ASCII can be spelled; no bytes fail."""
+def decode_text(raw: bytes) -> str:
+    """Returns the text of the bytes. Any bytes are valid; every text of tricks and ASCII is possible."""
     written: list[str] = []
     rest = iter(raw)
     for byte in rest:
@@ -67,8 +67,8 @@ def spelled(raw: bytes) -> str:
     return "".join(written)
 
 
-def spelling(text: str) -> bytes:
-    """Bytes that spell the text; what cannot be spelled is left out. For the first inputs of a fuzzer."""
+def encode_text(text: str) -> bytes:
+    """Returns bytes for the text, without characters that are not in the alphabet. For a fuzzer's seeds."""
     written = bytearray()
     position = 0
     while position < len(text):

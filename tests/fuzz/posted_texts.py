@@ -1,4 +1,4 @@
-"""Foreign text in every place that it is given, in every text that hunkwise posts, whole and as it is posted."""
+"""Untrusted text in every field of every text that hunkwise posts."""
 
 from __future__ import annotations
 
@@ -32,91 +32,91 @@ from hunkwise.publish.documents import (
 )
 from hunkwise.publish.placement import CommentPlan, PublishedFinding
 from hunkwise.publish.sarif import as_sarif
-from tests.publish.samples import SERVER, anchor, finding, kept, review, state, thread, view
+from tests.publish.samples import SERVER, anchor, finding, known_finding, review, state, thread, view
 
-BEHIND: Final = "What stands behind it stands alone."
-"""A paragraph that follows every posted text, as the next words on the page do."""
-AFTERWARDS: Final = "Calm words of a finding that comes later."
+FOLLOWING: Final = "This paragraph follows the posted text."
+"""A paragraph after every posted text, like the next text on the page."""
+LATER_FINDING: Final = "Calm words of a finding that comes later."
 RUN: Final = "12.abcdef0123456789"
 _HINT = "Mend it."
 
 
-def hostile(foreign: str) -> Finding:
-    """A finding of which every text is foreign."""
+def hostile(untrusted: str) -> Finding:
+    """Returns a finding whose texts are all untrusted."""
     return Finding(
-        foreign,
+        untrusted,
         Severity.HIGH,
-        foreign,
-        foreign,
-        anchor(2, path=foreign),
-        foreign,
-        foreign,
+        untrusted,
+        untrusted,
+        anchor(2, path=untrusted),
+        untrusted,
+        untrusted,
         0.5,
     )
 
 
-def hostile_view(foreign: str) -> PublishedReview:
-    """A run in which every text that can be foreign is: of the model, of git, of GitHub, of a provider."""
-    first, last = hostile(foreign), finding("Calm", path="zz/last.py", body=AFTERWARDS)
-    old = replace(hostile(foreign), anchor=anchor(4, path=foreign), raised_as="0123456789abcdef")
+def hostile_view(untrusted: str) -> PublishedReview:
+    """Returns a run with all texts of the model, git, GitHub and the provider replaced."""
+    first, last = hostile(untrusted), finding("Calm", path="zz/last.py", body=LATER_FINDING)
+    old = replace(hostile(untrusted), anchor=anchor(4, path=untrusted), raised_as="0123456789abcdef")
     whole = replace(
         review(first, old, last),
-        summary=foreign,
+        summary=untrusted,
         walkthrough=Walkthrough(
-            (Area(foreign, foreign, foreign),) * 4, Risk(RiskLevel.MEDIUM, foreign), foreign
+            (Area(untrusted, untrusted, untrusted),) * 4, Risk(RiskLevel.MEDIUM, untrusted), untrusted
         ),
-        notes=(foreign, "A calm note."),
-        faults=(ReviewFault(foreign, foreign, foreign), ReviewFault("model", "A calm fault.", _HINT)),
+        notes=(untrusted, "A calm note."),
+        faults=(ReviewFault(untrusted, untrusted, untrusted), ReviewFault("model", "A calm fault.", _HINT)),
         coverage=Coverage(
             (
                 FileCoverage("src/a.py", 4, 4),
-                FileCoverage(foreign, 9, 1, SkipReason.FAILED, foreign),
+                FileCoverage(untrusted, 9, 1, SkipReason.FAILED, untrusted),
                 FileCoverage("calm.py", 9, 1, SkipReason.FAILED, "calmly"),
-                FileCoverage(foreign, 9, 0, SkipReason.IGNORED, foreign),
+                FileCoverage(untrusted, 9, 0, SkipReason.IGNORED, untrusted),
             )
         ),
-        usage=Usage(1, 2, 3, models=(foreign, "calm")),
+        usage=Usage(1, 2, 3, models=(untrusted, "calm")),
     )
-    told = PostResult(
+    posted = PostResult(
         f"{SERVER}/o/r/pull/7#pullrequestreview-1",
-        notes=(foreign,),
-        fault=ReviewFault("forbidden", foreign, _HINT),
-        stale=foreign,
+        notes=(untrusted,),
+        fault=ReviewFault("forbidden", untrusted, _HINT),
+        stale=untrusted,
     )
     seen = view(
         whole,
         RunConclusion(ExitCode.PARTIAL, ("A part was not reviewed.",), ("A warning.",)),
         PublishedFinding(first, Destination.INLINE),
         PublishedFinding(last, Destination.BODY),
-        kept(old, thread()),
-        posted=told,
+        known_finding(old, thread()),
+        posted=posted,
     )
     return replace(seen, run=RUN)
 
 
-def _inline(foreign: str) -> str:
-    return comment(hostile(foreign), server_url=SERVER, offered=foreign)
+def _inline(untrusted: str) -> str:
+    return comment(hostile(untrusted), server_url=SERVER, offered=untrusted)
 
 
-def _on_file(foreign: str) -> str:
-    return comment(hostile(foreign), server_url=SERVER, where=Destination.FILE)
+def _on_file(untrusted: str) -> str:
+    return comment(hostile(untrusted), server_url=SERVER, where=Destination.FILE)
 
 
-def _body(foreign: str) -> str:
-    seen = hostile_view(foreign)
-    low = finding("Calm", path="zz/last.py", body=AFTERWARDS)
-    about_file = replace(hostile(foreign), anchor=None)
-    placed = CommentPlan((), (), (hostile(foreign), about_file, low))
+def _body(untrusted: str) -> str:
+    seen = hostile_view(untrusted)
+    low = finding("Calm", path="zz/last.py", body=LATER_FINDING)
+    about_file = replace(hostile(untrusted), anchor=None)
+    placed = CommentPlan((), (), (hostile(untrusted), about_file, low))
     return review_body(seen, placed, ReviewEvent.COMMENT).text
 
 
-def _summary(foreign: str) -> str:
-    return summary_comment(hostile_view(foreign), state("A" * 20))
+def _summary(untrusted: str) -> str:
+    return summary_comment(hostile_view(untrusted), state("A" * 20))
 
 
-def _sarif(foreign: str) -> str:
-    made: Any = as_sarif(review(hostile(foreign)), repository="o/r", server_url=SERVER, version="1.0.0")
-    return str(made["runs"][0]["results"][0]["message"]["markdown"])
+def _sarif(untrusted: str) -> str:
+    log: Any = as_sarif(review(hostile(untrusted)), repository="o/r", server_url=SERVER, version="1.0.0")
+    return str(log["runs"][0]["results"][0]["message"]["markdown"])
 
 
 POSTED: Final[Mapping[str, Callable[[str], str]]] = {
@@ -124,15 +124,15 @@ POSTED: Final[Mapping[str, Callable[[str], str]]] = {
     "comment on a file": _on_file,
     "review's body": _body,
     "summary comment": _summary,
-    "job summary": lambda foreign: job_summary(hostile_view(foreign)).text,
-    "check run's summary": lambda foreign: check_output(hostile_view(foreign)).summary,
-    "check run's text": lambda foreign: check_output(hostile_view(foreign)).text,
-    "answer": lambda foreign: answer_body(foreign, foreign, "", server_url=SERVER),
-    "failure": lambda foreign: failure_summary([foreign, "A calm fault."]),
+    "job summary": lambda untrusted: job_summary(hostile_view(untrusted)).text,
+    "check run's summary": lambda untrusted: check_output(hostile_view(untrusted)).summary,
+    "check run's text": lambda untrusted: check_output(hostile_view(untrusted)).text,
+    "answer": lambda untrusted: answer_body(untrusted, untrusted, "", server_url=SERVER),
+    "failure": lambda untrusted: failure_summary([untrusted, "A calm fault."]),
     "code scanning": _sarif,
-    "unknown command": lambda foreign: unknown_text(UnknownCommand(foreign)),
-    "configuration": lambda foreign: config_text(
-        [(foreign, foreign, foreign)], defaults=1, path=foreign, sha="a" * 40, found=True
+    "unknown command": lambda untrusted: unknown_text(UnknownCommand(untrusted)),
+    "configuration": lambda untrusted: config_text(
+        [(untrusted, untrusted, untrusted)], defaults=1, path=untrusted, sha="a" * 40, found=True
     ),
 }
-"""By the name of the place, what makes the whole text that is posted there."""
+"""Functions by the name of a posted text, which return the whole text."""

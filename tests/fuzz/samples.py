@@ -1,4 +1,4 @@
-"""Calls, events, states, reports and answers as they should be: what is fuzzed begins as one of these."""
+"""Valid calls, events, states, reports and responses, which are changed by the fuzz tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VERDICTS: Final[dict[str, Any]] = {
     ],
     "done": True,
 }
-TELLING: Final[dict[str, Any]] = {
+SUMMARY_CALL: Final[dict[str, Any]] = {
     "overview": "It pays once.",
     "areas": [{"area": "Payments", "what": "Retries end.", "why": "Nobody pays twice."}],
     "risk": {"level": "low", "why": "It is small."},
@@ -55,7 +55,7 @@ STATE: Final[dict[str, Any]] = {
     "f": [RECORD, RECORD[:-1]],
     "c": "",
 }
-"""What a summary comment carries, before it is packed."""
+"""The hidden state of a summary comment, before encoding."""
 REPORT: Final[dict[str, Any]] = as_json(
     view(
         review(
@@ -111,7 +111,7 @@ GRAPHQL: Final[dict[str, Any]] = {
     },
     "errors": [{"type": "FORBIDDEN", "path": ["repository", "path0"], "message": "no"}],
 }
-"""An answer to the query that reads a conversation."""
+"""A response to the query that reads a conversation."""
 REST: Final[list[dict[str, Any]]] = [
     {
         "id": 5,

@@ -1,4 +1,4 @@
-"""Foreign text and mutated diffs, as hypothesis draws them."""
+"""Hypothesis strategies for untrusted text and mutated diffs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FOREIGN = st.recursive(
     lambda inner: _framed(inner) | _joined(inner),
     max_leaves=6,
 )
-"""Markdown of somebody who wants more than to be read."""
+"""Markdown of an attacker."""
 
 _LINES = st.lists(
     st.sampled_from(
@@ -55,7 +55,7 @@ FILES = _LINES
 _HARD = tuple(file.read_bytes() for file in sorted(CASES.glob("*/diff.patch"))) if AVAILABLE else ()
 _REAL = st.builds(unified, _LINES, _LINES, st.integers(0, 3))
 DIFFS = st.lists(_REAL | st.sampled_from(_HARD), max_size=3).map(b"".join) if _HARD else _REAL
-"""Diffs as a tool writes them; the hard cases among them, where they are at hand."""
+"""Diffs in the form of tools, with the hard cases if they are available."""
 
 _CUTS: tuple[Callable[[bytes, int, bytes], bytes], ...] = (
     lambda raw, at, new: raw[:at] + new + raw[at:],
@@ -75,7 +75,7 @@ _CHANGES = st.lists(st.tuples(st.sampled_from(_CUTS), st.floats(0, 1), _NEW), ma
 
 @st.composite
 def mutated(draw: st.DrawFn, diffs: st.SearchStrategy[bytes] = DIFFS) -> bytes:
-    """A diff with some bytes put in, overwritten, cut out or moved."""
+    """Returns a diff with some bytes inserted, overwritten, removed or moved."""
     raw = draw(diffs)
     for change, part, new in draw(_CHANGES):
         raw = change(raw, int(part * len(raw)), new)

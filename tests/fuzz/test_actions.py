@@ -1,11 +1,17 @@
-"""What is said to the runner."""
+"""Output to the runner: log, annotations, groups, outputs and summaries."""
 
 from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.properties.actions import is_grouped, is_logged_as_text, is_one_command, is_set, is_summed_up
+from tests.fuzz.properties.actions import (
+    check_annotation,
+    check_group,
+    check_log,
+    check_outputs,
+    check_summary,
+)
 
 _TRICKS = st.sampled_from(
     [
@@ -44,29 +50,29 @@ _SAID = st.lists(_TRICKS | st.text(st.characters(exclude_categories=()), max_siz
 
 @settings(max_examples=120, deadline=None)
 @given(_SAID)
-def test_what_is_logged_is_text_and_whole(text: str) -> None:
-    is_logged_as_text(text)
+def test_logged_text_is_complete_and_no_command(text: str) -> None:
+    check_log(text)
 
 
 @settings(max_examples=120, deadline=None)
 @given(_SAID, _SAID, _SAID, st.integers(0, 10**6))
-def test_an_annotation_arrives_as_it_was_given(message: str, title: str, file: str, line: int) -> None:
-    is_one_command(message, title, file, line)
+def test_annotation_has_the_given_values(message: str, title: str, file: str, line: int) -> None:
+    check_annotation(message, title, file, line)
 
 
 @settings(max_examples=100, deadline=None)
 @given(_SAID, _SAID)
-def test_a_group_holds_what_it_was_given_and_ends(title: str, inside: str) -> None:
-    is_grouped(title, inside)
+def test_group_has_its_lines_and_ends(title: str, inside: str) -> None:
+    check_group(title, inside)
 
 
 @settings(max_examples=100, deadline=None)
 @given(_SAID, _SAID)
-def test_outputs_are_read_back_as_they_were_set(first: str, second: str) -> None:
-    is_set(first, second)
+def test_outputs_round_trip(first: str, second: str) -> None:
+    check_outputs(first, second)
 
 
 @settings(max_examples=60, deadline=None)
 @given(_SAID, st.integers(-5, 400))
-def test_a_summary_is_whole_where_there_is_room(markdown: str, room: int) -> None:
-    is_summed_up(markdown, room)
+def test_summary_is_complete_within_the_limit(markdown: str, room: int) -> None:
+    check_summary(markdown, room)

@@ -1,4 +1,4 @@
-"""The diff parser, on diffs as tools write them and on what becomes of them on the way."""
+"""The diff parser with valid and mutated diffs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.properties.diffs import (
-    is_cut_anywhere,
-    tells_of_files,
-    tells_the_truth,
-    turns_one_into_the_other,
+    check_git_output,
+    check_hunks,
+    check_round_trip,
+    check_truncated_patch,
 )
 from tests.fuzz.strategies import DIFFS, FILES, mutated
 
@@ -34,14 +34,14 @@ _RAW = st.lists(
 
 @settings(max_examples=120, deadline=None)
 @given(mutated())
-def test_every_line_that_is_told_of_stands_in_the_patch(patch: bytes) -> None:
-    tells_the_truth(patch)
+def test_every_parsed_line_is_in_the_patch(patch: bytes) -> None:
+    check_hunks(patch)
 
 
 @settings(max_examples=150, deadline=None)
 @given(DIFFS, st.floats(0, 1))
-def test_the_beginning_of_a_patch_is_read_as_the_beginning_of_it_all(patch: bytes, part: float) -> None:
-    is_cut_anywhere(patch, int(part * len(patch)))
+def test_beginning_of_a_patch_is_parsed_equally(patch: bytes, part: float) -> None:
+    check_truncated_patch(patch, int(part * len(patch)))
 
 
 @settings(max_examples=150, deadline=None)
@@ -49,13 +49,13 @@ def test_the_beginning_of_a_patch_is_read_as_the_beginning_of_it_all(patch: byte
 def test_hunks_turn_the_old_file_into_the_new_one(
     old: Sequence[bytes], new: Sequence[bytes], context: int
 ) -> None:
-    turns_one_into_the_other(old, new, context)
+    check_round_trip(old, new, context)
 
 
 @settings(max_examples=120, deadline=None)
 @given(_RAW, mutated(), st.booleans())
-def test_what_git_tells_of_files_adds_up_or_is_refused(raw: bytes, patch: bytes, cut: bool) -> None:
-    tells_of_files(raw + patch, cut)
+def test_git_output_is_consistent_or_an_error(raw: bytes, patch: bytes, cut: bool) -> None:
+    check_git_output(raw + patch, cut)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_what_git_tells_of_files_adds_up_or_is_refused(raw: bytes, patch: bytes,
         b"\n",
     ],
 )
-def test_floods_are_read_to_their_end(flood: bytes) -> None:
+def test_long_repetitive_diffs_are_parsed(flood: bytes) -> None:
     for head in (b"", b"@@ -1,999999 +1,999999 @@\n", b"diff --git a/x b/x\n", b":100644 100644 1 2 M\t"):
         patch = head + flood * (100_000 // len(flood))
-        tells_the_truth(patch[:20_000])
-        tells_of_files(patch, cut=False)
+        check_hunks(patch[:20_000])
+        check_git_output(patch, cut=False)

@@ -1,4 +1,4 @@
-"""What GitHub answers, or a proxy in its place."""
+"""Responses of GitHub or a proxy with any content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.properties.github import is_told, is_understood
+from tests.fuzz.properties.github import check_conversation, check_error
 from tests.fuzz.samples import GRAPHQL, REST
 from tests.fuzz.values import ANY_TEXT, changed, json_values, nested
 
@@ -35,20 +35,20 @@ _TEXTS = json_values(_WORDS).map(lambda value: json.dumps(value, default=str)[:1
 
 @pytest.mark.parametrize("location", ["//[::1", "http://[", "https://a:b:c", "", "\udcff"])
 @pytest.mark.parametrize("status", [300, 301, 305])
-def test_a_redirect_to_anything_is_told(status: int, location: str) -> None:
-    is_told(status, {"location": location}, "")
+def test_redirect_to_any_location_is_an_error(status: int, location: str) -> None:
+    check_error(status, {"location": location}, "")
 
 
-def test_the_answer_that_is_changed_here_can_be_understood() -> None:
-    is_understood({**GRAPHQL, "errors": []}, REST)
+def test_unchanged_sample_response_is_parsed() -> None:
+    check_conversation({**GRAPHQL, "errors": []}, REST)
 
 
 @pytest.mark.parametrize("depth", [0, 900, 5_000])
 @pytest.mark.parametrize("key", ["message", "type", "path", "field", ""])
-def test_errors_without_a_bottom_are_told_like_others(key: str, depth: int) -> None:
+def test_deeply_nested_errors_are_reported(key: str, depth: int) -> None:
     deep = nested(depth, "x")
-    is_understood({"data": None, "errors": [{key: deep}] if key else deep}, REST)
-    is_told(
+    check_conversation({"data": None, "errors": [{key: deep}] if key else deep}, REST)
+    check_error(
         422,
         {},
         f'{{"errors": [{{"field": {"[" * depth}{"]" * depth}, "code": {"[" * 900}{"]" * 900}}}]}}',
@@ -57,11 +57,11 @@ def test_errors_without_a_bottom_are_told_like_others(key: str, depth: int) -> N
 
 @settings(max_examples=100, deadline=None)
 @given(changed(GRAPHQL, _WORDS), changed(REST, _WORDS) | changed(REST[0], _WORDS))
-def test_any_conversation_is_understood_or_refused(value: object, rest: object) -> None:
-    is_understood(value, rest)
+def test_any_conversation_is_parsed_or_an_error(value: object, rest: object) -> None:
+    check_conversation(value, rest)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(100, 600), _HEADERS, _TEXTS)
-def test_any_refusal_is_told_with_its_remedy(status: int, headers: dict[str, str], text: str) -> None:
-    is_told(status, headers, text)
+def test_any_error_response_has_a_hint(status: int, headers: dict[str, str], text: str) -> None:
+    check_error(status, headers, text)

@@ -1,4 +1,4 @@
-"""Everything that is posted, rendered by GitHub's own fork of cmark."""
+"""All posted texts with untrusted Markdown, rendered with GitHub's fork of cmark."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.github_markdown import shown
-from tests.fuzz.markdown_alphabet import TRICKS, spelled, spelling
+from tests.fuzz.markdown_alphabet import TRICKS, decode_text, encode_text
 from tests.fuzz.posted_texts import POSTED
-from tests.fuzz.properties.markdown import does_nothing, keeps_its_limit, stays_itself
+from tests.fuzz.properties.markdown import check_cut_text, check_posted_text, check_sanitized_text
 from tests.fuzz.strategies import FOREIGN
 from tests.publish.test_sanitize import HOSTILE
 
@@ -25,36 +25,36 @@ FOUND = [
     "_deadbee_ deadbee...cafebab (7654321)",
     "_GHSA-2222-3333-4444_",
 ]
-"""What fuzzing has found once."""
+"""Texts that fuzzing found earlier."""
 
 
 @pytest.mark.parametrize("place", POSTED)
-def test_tricks_that_worked_once_do_nothing_anywhere(place: str) -> None:
-    for foreign in [*FOUND, *HOSTILE]:
-        does_nothing(place, foreign)
+def test_known_tricks_have_no_effect_in_posted_texts(place: str) -> None:
+    for untrusted in [*FOUND, *HOSTILE]:
+        check_posted_text(place, untrusted)
 
 
-@pytest.mark.parametrize("foreign", FOUND)
-def test_tricks_that_worked_once_lose_no_word(foreign: str) -> None:
-    stays_itself(foreign)
+@pytest.mark.parametrize("untrusted", FOUND)
+def test_known_tricks_lose_no_word(untrusted: str) -> None:
+    check_sanitized_text(untrusted)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(POSTED)), FOREIGN)
-def test_foreign_text_does_nothing_wherever_it_is_posted(place: str, foreign: str) -> None:
-    does_nothing(place, foreign)
+def test_untrusted_text_has_no_effect_in_posted_texts(place: str, untrusted: str) -> None:
+    check_posted_text(place, untrusted)
 
 
 @settings(max_examples=150, deadline=None)
 @given(FOREIGN)
-def test_foreign_text_does_nothing_and_loses_no_word(foreign: str) -> None:
-    stays_itself(foreign)
+def test_untrusted_text_has_no_effect_and_loses_no_word(untrusted: str) -> None:
+    check_sanitized_text(untrusted)
 
 
 @settings(max_examples=100, deadline=None)
 @given(FOREIGN, st.integers(0, 200))
-def test_foreign_text_that_is_cut_does_nothing(foreign: str, limit: int) -> None:
-    keeps_its_limit(foreign, limit)
+def test_cut_untrusted_text_has_no_effect(untrusted: str, limit: int) -> None:
+    check_cut_text(untrusted, limit)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_foreign_text_that_is_cut_does_nothing(foreign: str, limit: int) -> None
         ("(GHSA-2222-3333-4444)", "calls: '(GHSA-2222-3333-4444)'"),
     ],
 )
-def test_the_judge_sees_what_github_would_act_upon(markdown: str, fault: str) -> None:
+def test_renderer_finds_what_github_would_act_on(markdown: str, fault: str) -> None:
     assert fault in shown(markdown).faults
 
 
-def test_the_judge_sees_links_paragraphs_and_what_swallows_them() -> None:
+def test_renderer_finds_links_paragraphs_and_hidden_text() -> None:
     assert shown("www.evil.example").links == ["http://www.evil.example"]
     assert shown("one\n\n> two\n\nthree").paragraphs == ["one", "three"]
     assert shown("```\nthree").paragraphs == []
@@ -90,8 +90,8 @@ def test_the_judge_sees_links_paragraphs_and_what_swallows_them() -> None:
     assert shown("<![CDATA[x]]>").raw_html == 1
 
 
-def test_every_trick_can_be_spelled() -> None:
+def test_every_trick_can_be_encoded() -> None:
     for trick in TRICKS:
-        assert spelled(spelling(trick)) == trick
-    assert spelled(bytes(range(256)))
-    assert spelling("\u4e2d a") == b" a"
+        assert decode_text(encode_text(trick)) == trick
+    assert decode_text(bytes(range(256)))
+    assert encode_text("\u4e2d a") == b" a"

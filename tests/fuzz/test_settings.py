@@ -1,4 +1,4 @@
-"""The YAML loader and the configuration, the event, and the globs."""
+"""The YAML loader, the configuration, events and globs with any input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hunkwise.settings.events import COMMAND_EVENTS, PUBLISHING_EVENTS
 from hunkwise.settings.strict_yaml import MAX_BYTES
-from tests.fuzz.properties.settings import asks, configures, matches_or_not, reads_what_yaml_says
+from tests.fuzz.properties.settings import check_config, check_event, check_globs, check_yaml
 from tests.fuzz.samples import EVENT
 from tests.fuzz.values import changed
 from tests.settings.test_config import FULL
@@ -59,14 +59,14 @@ _PATHS = st.lists(st.text("ab.[]!\\-", min_size=1, max_size=4), min_size=1, max_
 
 @settings(max_examples=120, deadline=None)
 @given(_YAML | st.binary(max_size=80))
-def test_any_bytes_are_a_configuration_or_faults_on_lines(raw: bytes) -> None:
-    configures(raw)
+def test_any_bytes_are_a_configuration_or_faults_with_lines(raw: bytes) -> None:
+    check_config(raw)
 
 
 @settings(max_examples=120, deadline=None)
 @given(_YAML)
-def test_what_is_read_without_a_fault_is_what_yaml_says(raw: bytes) -> None:
-    reads_what_yaml_says(raw)
+def test_yaml_without_faults_equals_the_result_of_pyyaml(raw: bytes) -> None:
+    check_yaml(raw)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_what_is_read_without_a_fault_is_what_yaml_says(raw: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("head", [b"", b"version: 1\nignore:\n", b"version: 1\nprompts: ["])
-def test_floods_of_yaml_end_in_words(head: bytes, flood: bytes) -> None:
-    configures((head + flood * MAX_BYTES)[: MAX_BYTES // 4])
+def test_long_repetitive_yaml_has_an_error(head: bytes, flood: bytes) -> None:
+    check_config((head + flood * MAX_BYTES)[: MAX_BYTES // 4])
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.sampled_from((*PUBLISHING_EVENTS, *COMMAND_EVENTS)), _EVENT, st.booleans())
 def test_any_event_is_a_task_or_faults(name: str, event: Any, publishing: bool) -> None:
-    asks(name, json.dumps(event).encode("utf-8"), publishing)
+    check_event(name, json.dumps(event).encode("utf-8"), publishing)
 
 
 @settings(max_examples=120, deadline=None)
 @given(_PATTERNS, _PATHS)
-def test_any_patterns_decide_on_any_path(patterns: tuple[str, ...], path: str) -> None:
-    matches_or_not(patterns, path)
+def test_any_patterns_match_any_path_or_not(patterns: tuple[str, ...], path: str) -> None:
+    check_globs(patterns, path)

@@ -1,4 +1,4 @@
-"""State, markers and report, as they come back."""
+"""Hidden state, markers and reports after reading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.review import Destination
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
-from tests.fuzz.properties.state import comes_back, is_a_report_or_refused, is_a_state_or_nothing, signed
+from tests.fuzz.properties.state import check_comment, check_report, check_state_round_trip, signed
 from tests.fuzz.samples import REPORT, STATE
 from tests.fuzz.values import ANY_TEXT, changed, json_values
 from tests.publish.samples import state
@@ -60,8 +60,8 @@ def _packed(values: object) -> str:
 
 @settings(max_examples=100, deadline=None)
 @given(_STATES, st.integers(-1, 3_000))
-def test_a_state_comes_back_as_it_was_or_with_less(known: HiddenState, room: int) -> None:
-    comes_back(known, room)
+def test_state_round_trips_or_has_less(known: HiddenState, room: int) -> None:
+    check_state_round_trip(known, room)
 
 
 @settings(max_examples=100, deadline=None)
@@ -75,14 +75,14 @@ def test_a_state_comes_back_as_it_was_or_with_less(known: HiddenState, room: int
         ),
     )
 )
-def test_any_comment_is_a_state_or_nothing(body: str) -> None:
-    is_a_state_or_nothing(body)
+def test_any_comment_is_a_state_or_none(body: str) -> None:
+    check_comment(body)
 
 
 @settings(max_examples=80, deadline=None)
 @given(changed(REPORT, _WORDS).map(lambda report: signed(report) if isinstance(report, dict) else b"[]"))
-def test_any_report_can_be_published_or_is_refused(raw: bytes) -> None:
-    is_a_report_or_refused(raw)
+def test_any_report_can_be_published_or_is_an_error(raw: bytes) -> None:
+    check_report(raw)
 
 
 @settings(max_examples=100, deadline=None)
@@ -90,10 +90,10 @@ def test_any_report_can_be_published_or_is_refused(raw: bytes) -> None:
     json_values(_WORDS).map(lambda value: json.dumps(value, default=str).encode("utf-8", "replace"))
     | st.binary()
 )
-def test_any_bytes_are_no_report(raw: bytes) -> None:
-    is_a_report_or_refused(raw)
+def test_any_bytes_are_rejected_as_a_report(raw: bytes) -> None:
+    check_report(raw)
 
 
-def test_the_report_that_is_changed_here_is_one_that_can_be_published() -> None:
-    is_a_report_or_refused(signed(REPORT))
-    is_a_state_or_nothing(_packed(STATE))
+def test_unchanged_sample_report_can_be_published() -> None:
+    check_report(signed(REPORT))
+    check_comment(_packed(STATE))

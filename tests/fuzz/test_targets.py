@@ -1,4 +1,4 @@
-"""Each target of the fuzzer holds on the inputs that it begins with, so that what it finds is new."""
+"""The seeds of each fuzz target pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fuzz.targets import TARGETS
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_first_inputs_of_a_target_pass(name: str) -> None:
+def test_seeds_of_a_target_pass(name: str) -> None:
     target = TARGETS[name]
     assert target.seeds
     for raw in (b"", b"\n", bytes(range(256)), *target.seeds):
@@ -16,7 +16,7 @@ def test_the_first_inputs_of_a_target_pass(name: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["soon"], ["0"], ["-1"], ["5", "nothing"]])
-def test_the_fuzzer_names_its_targets_where_its_arguments_make_no_sense(
+def test_invalid_arguments_of_the_fuzzer_print_its_targets(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2

@@ -1,4 +1,4 @@
-"""What a second model says, and what stands above a template."""
+"""Verdicts, summaries, front matter and instructions with any content."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from tests.fuzz.properties.verdicts import (
     WORDS,
-    drops_nothing_without_a_reason,
-    instructs_or_not,
-    is_answered_within_bounds,
-    is_told_within_bounds,
-    stands_above_its_template,
+    check_front_matter,
+    check_instructions,
+    check_report_answer,
+    check_report_summary,
+    check_verdicts,
 )
-from tests.fuzz.samples import TELLING, VERDICTS
+from tests.fuzz.samples import SUMMARY_CALL, VERDICTS
 from tests.fuzz.values import changed, json_values
 
 _FRONT = ["---", "description: x", "paths: [a]", "tools: []", "budget: {max-tokens: 1}", "min-severity: high"]
@@ -23,14 +23,14 @@ _LINES = st.lists(st.sampled_from([*_FRONT, *_BODY]) | st.text(max_size=20), max
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(changed(VERDICTS, WORDS) | json_values(WORDS), max_size=4))
-def test_no_finding_is_dropped_without_a_reason(calls: list[object]) -> None:
-    drops_nothing_without_a_reason(calls)
+def test_finding_is_dropped_only_with_evidence(calls: list[object]) -> None:
+    check_verdicts(calls)
 
 
 @settings(max_examples=150, deadline=None)
-@given(changed(TELLING, WORDS) | json_values(WORDS))
-def test_a_summary_stays_within_its_bounds(arguments: object) -> None:
-    is_told_within_bounds(arguments)
+@given(changed(SUMMARY_CALL, WORDS) | json_values(WORDS))
+def test_summary_is_within_its_limits(arguments: object) -> None:
+    check_report_summary(arguments)
 
 
 _ANSWER = {"text": "Because.", "suggestion": "x = 1", "done": True}
@@ -38,18 +38,18 @@ _ANSWER = {"text": "Because.", "suggestion": "x = 1", "done": True}
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(changed(_ANSWER, WORDS) | json_values(WORDS), max_size=4))
-def test_an_answer_stays_within_its_bounds(calls: list[object]) -> None:
-    is_answered_within_bounds(calls)
+def test_answer_is_within_its_limits(calls: list[object]) -> None:
+    check_report_answer(calls)
 
 
 @settings(max_examples=300, deadline=None)
 @given(_LINES, st.sampled_from(["\n", "\r\n"]))
-def test_front_matter_leaves_the_lines_of_its_template_where_they_are(lines: list[str], end: str) -> None:
-    stands_above_its_template(end.join(["---", *lines]))
-    stands_above_its_template(end.join(lines))
+def test_front_matter_keeps_line_numbers_of_the_template(lines: list[str], end: str) -> None:
+    check_front_matter(end.join(["---", *lines]))
+    check_front_matter(end.join(lines))
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200) | _LINES.map(lambda lines: "\n".join(lines).encode("utf-8", "replace")))
 def test_any_bytes_are_instructions_or_none(content: bytes) -> None:
-    instructs_or_not(content)
+    check_instructions(content)

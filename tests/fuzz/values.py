@@ -1,4 +1,4 @@
-"""Any JSON value: numbers as long as Python reads them, halves of characters, and what has no bottom."""
+"""Any JSON value: long numbers, lone surrogates, and deep nesting."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
-"""With lone surrogates, controls, and all else that a Python string can hold."""
+"""Any Python string, with lone surrogates and control characters."""
 _NUMBERS = st.sampled_from(
     [0, 1, -1, 2**31, 2**63, 10**9, 10**4_299, 0.0, -0.0, 1.5, 5e-324, 1e308, math.nan, math.inf, -math.inf]
 )
 
 
 def json_values(words: Sequence[str], leaves: int = 12) -> st.SearchStrategy[Any]:
-    """Values of which keys and texts are often those `words`."""
+    """Returns a strategy for values whose keys and texts are often from `words`."""
     texts = st.sampled_from(words) | ANY_TEXT
     scalars = st.none() | st.booleans() | st.integers(-3, 50) | _NUMBERS | st.floats() | texts
     return st.recursive(
@@ -27,7 +27,7 @@ def json_values(words: Sequence[str], leaves: int = 12) -> st.SearchStrategy[Any
 
 
 def nested(depth: int, key: str = "") -> Any:
-    """So many lists within each other, or objects that have the key. Python itself can hardly print it."""
+    """Returns nested lists, or nested objects with the key."""
     value: Any = {} if key else []
     for _ in range(depth):
         value = {key: value} if key else [value]
@@ -35,7 +35,7 @@ def nested(depth: int, key: str = "") -> Any:
 
 
 def put(value: Any, steps: Sequence[int], new: object) -> Any:
-    """The value with `new` at a place deep in it: each step chooses a member by its number, as far as they go."""
+    """Returns the value with `new` at a nested position: each step selects a member by number."""
     if not steps or not isinstance(value, dict | list) or not value:
         return new
     first, rest = steps[0], steps[1:]
@@ -47,18 +47,18 @@ def put(value: Any, steps: Sequence[int], new: object) -> Any:
 
 
 def changed(value: object, words: Sequence[str]) -> st.SearchStrategy[Any]:
-    """The value with some of its places holding something else."""
+    """Returns a strategy for the value with some parts replaced."""
     changes = st.lists(
         st.tuples(st.lists(st.integers(0, 40), max_size=9), json_values(words, leaves=5)), max_size=4
     )
 
-    def made(drawn: list[tuple[list[int], object]]) -> Any:
+    def apply(drawn: list[tuple[list[int], object]]) -> Any:
         now = value
         for steps, new in drawn:
             now = put(now, steps, new)
         return now
 
-    return changes.map(made)
+    return changes.map(apply)
 
 
 _SCALARS: tuple[Any, ...] = (
@@ -68,7 +68,7 @@ _SCALARS: tuple[Any, ...] = (
 
 
 def edited(raw: bytes, value: Any, words: Sequence[str], deepest: int = 2_000) -> Any:
-    """The value with as many of its places holding something else as the bytes tell; no bytes, no change."""
+    """Returns the value with parts replaced as the bytes specify; without bytes it is unchanged."""
     rest = iter(raw)
     for kind in rest:
         steps = [next(rest, 0) for _ in range(next(rest, 0) % 10)]

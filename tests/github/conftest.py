@@ -30,7 +30,7 @@ NOW = 1_767_323_045
 
 
 class Clock:
-    """Notes how long was slept, and sleeps not. Time passes by sleeping alone."""
+    """A fake clock: `sleep` records the seconds and advances the time."""
 
     def __init__(self, left: float = 600.0) -> None:
         self.left = left
@@ -52,7 +52,7 @@ class Clock:
 
 @dataclass
 class World:
-    """The fake, where it is, and its two commits."""
+    """The fake server, its URL, and its two commits."""
 
     fake: FakeGitHub
     url: str
@@ -114,7 +114,7 @@ def commits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 @pytest.fixture
 def world(commits: tuple[Path, str, str]) -> Iterator[World]:
-    """A pull request 1 by octocat, and the promise that GitHub's contract was kept."""
+    """Yields a server with pull request 1 by octocat, and checks the requests by GitHub's schema afterwards."""
     git_dir, base, head = commits
     fake = FakeGitHub(git_dir, tokens={"ghs_write": "write", "ghs_read": "read", "ghp_person": "write"})
     fake.add_pull_request(

@@ -1,4 +1,4 @@
-"""Many files of a commit come in one query, where they are proved, and are asked for singly where they are not."""
+"""Lookup of many files of a commit in one query; unverified contents are omitted."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def tree(*entries: Any) -> dict[str, Any]:
 
 
 def known(repository: Any, *errors: Any) -> Known:
-    """What is known of `a` and `b` after such an answer."""
+    """Returns the known files of `a` and `b` after this response."""
     answer = {"data": {"repository": repository}, "errors": list(errors)}
     response = read_answer(JsonValue(answer, "POST /graphql"))
     return proven_entries(response, SHA, {"path0": "a", "path1": "b"})
 
 
-def asked_of(world: World, *paths: str, token: str = "ghs_write") -> Known:
+def look_up(world: World, *paths: str, token: str = "ghs_write") -> Known:
     return ApiTree(world.client(token), world.base).read_many(paths)
 
 
-def test_files_folders_and_gaps_come_in_one_request(world: World) -> None:
-    found = asked_of(
+def test_files_folders_and_missing_paths_take_one_request(world: World) -> None:
+    found = look_up(
         world, "src/a.py", "gone.txt", "docs/ü/read me.md", "docs", ".github/hunkwise.yml", "empty.txt"
     )
     assert found == {
@@ -54,51 +54,51 @@ def test_files_folders_and_gaps_come_in_one_request(world: World) -> None:
     assert [request.path for request in world.fake.journal] == ["/graphql"]
 
 
-def test_more_files_than_a_query_takes_are_not_known(world: World) -> None:
-    known = asked_of(world, *(f"nothing/{number}" for number in range(MAX_LOOKUP_FILES + 1)))
+def test_files_above_the_limit_of_a_query_are_omitted(world: World) -> None:
+    known = look_up(world, *(f"nothing/{number}" for number in range(MAX_LOOKUP_FILES + 1)))
     assert list(known) == [f"nothing/{number}" for number in range(MAX_LOOKUP_FILES)]
 
 
-def test_without_paths_nothing_is_asked(world: World) -> None:
-    assert asked_of(world, "../x") == {}
+def test_no_request_without_paths(world: World) -> None:
+    assert look_up(world, "../x") == {}
     assert world.fake.journal == []
 
 
-def test_where_graphql_is_refused_nothing_is_known(world: World) -> None:
+def test_refused_graphql_is_an_error(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(403)
     with pytest.raises(GitHubError):
-        asked_of(world, "src/a.py")
+        look_up(world, "src/a.py")
 
 
 @pytest.mark.parametrize("path", ["link.py", "away", "big.txt", "logo.png", "", "../x", "src//a.py"])
-def test_links_binaries_large_files_and_odd_paths_are_left_to_rest(world: World, path: str) -> None:
-    assert asked_of(world, path) == {}
+def test_links_binaries_large_files_and_unusual_paths_are_omitted(world: World, path: str) -> None:
+    assert look_up(world, path) == {}
 
 
 @pytest.mark.parametrize("path", ['"} viewer { login } x: object(oid: "', "a:b", "HEAD", "$path1", "\n"])
-def test_a_path_is_a_variable_whatever_it_says(world: World, path: str) -> None:
-    assert asked_of(world, path, "gone.txt") == {path: None, "gone.txt": b"gone\n"}
-    (odd,) = world.fake.journal
-    asked_of(world, "some", "gone.txt")
-    assert odd.json["query"] == world.fake.journal[0].json["query"]
-    assert odd.json["variables"]["path0"] == f"{world.base}:{path}"
+def test_path_is_passed_as_a_variable(world: World, path: str) -> None:
+    assert look_up(world, path, "gone.txt") == {path: None, "gone.txt": b"gone\n"}
+    (unusual,) = world.fake.journal
+    look_up(world, "some", "gone.txt")
+    assert unusual.json["query"] == world.fake.journal[0].json["query"]
+    assert unusual.json["variables"]["path0"] == f"{world.base}:{path}"
 
 
-def test_a_commit_that_graphql_does_not_see_proves_nothing(world: World) -> None:
+def test_no_result_without_commit_in_the_response(world: World) -> None:
     assert ApiTree(world.client(), "0" * 40).read_many(["AGENTS.md"]) == {}
 
 
-def test_a_commit_that_is_no_sha_is_not_asked_for(world: World) -> None:
+def test_revision_that_is_not_a_sha_is_not_requested(world: World) -> None:
     with pytest.raises(GitHubError, match="is no commit's SHA"):
         ApiTree(world.client(), "main").read_many(["AGENTS.md"])
 
 
-def test_nothing_is_known_to_a_token_that_may_not_read_contents(world: World) -> None:
+def test_no_result_without_permission_to_read_contents(world: World) -> None:
     world.fake.tokens["ghs_blind"] = frozenset({"none:contents"})
-    assert asked_of(world, "AGENTS.md", "src", token="ghs_blind") == {}
+    assert look_up(world, "AGENTS.md", "src", token="ghs_blind") == {}
 
 
-def test_null_is_absence_only_where_the_commit_was_seen() -> None:
+def test_null_means_missing_only_with_the_commit() -> None:
     absent = {"path0": None, "path1": None}
     assert known({"commit": COMMIT, **absent}) == {"a": None, "b": None}
     for unseen in (None, {}, {**COMMIT, "oid": "b" * 40}, {**COMMIT, "__typename": "Tag"}, "commit"):
@@ -106,12 +106,12 @@ def test_null_is_absence_only_where_the_commit_was_seen() -> None:
     assert known(absent) == known(None) == known("nothing") == {}
 
 
-def test_a_missing_word_is_no_absence() -> None:
+def test_missing_key_does_not_mean_missing_file() -> None:
     assert known({"commit": COMMIT, "path1": None}) == {"b": None}
 
 
 @pytest.mark.parametrize(
-    ("path", "left"),
+    ("path", "expected"),
     [
         (["repository", "path0"], {"b": None}),
         (["repository", "path0", "text"], {"b": None}),
@@ -120,20 +120,20 @@ def test_a_missing_word_is_no_absence() -> None:
         ([], {}),
     ],
 )
-def test_null_with_an_error_is_no_absence(path: list[str], left: Known) -> None:
+def test_null_with_an_error_does_not_mean_missing_file(path: list[str], expected: Known) -> None:
     found = known({"commit": COMMIT, "path0": None, "path1": None}, {**FORBIDDEN, "path": path})
-    assert found == left
+    assert found == expected
 
 
-def test_a_file_is_known_by_gits_own_hash() -> None:
+def test_content_is_verified_by_git_hash() -> None:
     content = "version: 1\n# Café\r\n".encode()
     long = hashlib.sha256(b"blob %d\0" % len(content) + content).hexdigest()
-    told = {"commit": COMMIT, "path0": blob(content), "path1": blob(content, oid=long)}
-    assert known(told) == {"a": content, "b": content}
+    response = {"commit": COMMIT, "path0": blob(content), "path1": blob(content, oid=long)}
+    assert known(response) == {"a": content, "b": content}
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         blob(b"cut\nshort\n", text="cut\n"),
         blob(b"\xef\xbb\xbfmarked\n", text="marked\n"),
@@ -154,11 +154,11 @@ def test_a_file_is_known_by_gits_own_hash() -> None:
         [],
     ],
 )
-def test_what_is_not_proved_is_not_known(said: Any) -> None:
-    assert known({"commit": COMMIT, "path0": said, "path1": None}) == {"b": None}
+def test_unverified_content_is_omitted(value: Any) -> None:
+    assert known({"commit": COMMIT, "path0": value, "path1": None}) == {"b": None}
 
 
-def test_a_folder_is_known_by_its_names() -> None:
+def test_folder_is_returned_with_names() -> None:
     entries = [
         {"name": "a.md", "type": "blob"},
         {"name": "more", "type": "tree"},

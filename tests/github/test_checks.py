@@ -1,4 +1,4 @@
-"""The check run says how far the review is and how it ended, and holds each annotation once."""
+"""Check runs: progress, conclusion, and annotations without duplicates."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def start(world: World, writer: CheckRuns, external_id: str = "4711.c0ffee") -> 
 
 
 def conclude(writer: CheckRuns, check_id: int, count: int = 0, message: str = "Why.") -> int:
-    taken = writer.annotate(check_id, ANNOTATING, notes(count, message))
+    accepted = writer.annotate(check_id, ANNOTATING, notes(count, message))
     writer.complete(check_id, Conclusion.NEUTRAL, CheckOutput("2 findings", "What stands.", "All of it."))
-    return taken
+    return accepted
 
 
-def test_a_check_run_begins_goes_on_and_ends(world: World) -> None:
+def test_check_run_is_created_updated_and_completed(world: World) -> None:
     writer = checks(world)
     check_id = writer.start(world.head, "4711.c0ffee", BEGUN, "https://ci.example.org/1")
     (run,) = world.fake.check_runs
@@ -67,7 +67,7 @@ def test_a_check_run_begins_goes_on_and_ends(world: World) -> None:
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 2), (50, 2), (51, 3), (100, 3), (120, 4)])
-def test_annotations_go_fifty_a_request(world: World, count: int, requests: int) -> None:
+def test_annotations_are_sent_fifty_per_request(world: World, count: int, requests: int) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     world.fake.journal.clear()
@@ -79,7 +79,7 @@ def test_annotations_go_fifty_a_request(world: World, count: int, requests: int)
 
 
 @pytest.mark.parametrize("address", ["", "https://ci.example.org/1"])
-def test_a_check_run_leads_to_the_run_where_its_address_is_known(world: World, address: str) -> None:
+def test_check_run_links_to_workflow_run_if_known(world: World, address: str) -> None:
     checks(world).start(world.head, "4711.c0ffee", BEGUN, address)
     (run,) = world.fake.check_runs
     assert (run.status, run.external_id, run.details_url or "") == ("in_progress", "4711.c0ffee", address)
@@ -87,7 +87,7 @@ def test_a_check_run_leads_to_the_run_where_its_address_is_known(world: World, a
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", LOST)
-def test_a_check_run_is_started_once(world: World, fault: dict[str, Any], stored: bool) -> None:
+def test_check_run_is_created_once(world: World, fault: dict[str, Any], stored: bool) -> None:
     writer = checks(world)
     start(world, writer, "another run")
     world.fake.fault("POST", "/check-runs", commit_then_fail=stored, **fault)
@@ -106,9 +106,7 @@ def test_a_check_run_is_started_once(world: World, fault: dict[str, Any], stored
         (429, GitHubErrorKind.RATE_LIMIT),
     ],
 )
-def test_a_check_run_that_cannot_be_started_says_why(
-    world: World, status: int, kind: GitHubErrorKind
-) -> None:
+def test_failed_creation_is_an_error_with_reason(world: World, status: int, kind: GitHubErrorKind) -> None:
     world.clock.left = 0.0
     world.fake.fault("POST", "/check-runs", status=status)
     with pytest.raises(GitHubError) as caught:
@@ -117,7 +115,7 @@ def test_a_check_run_that_cannot_be_started_says_why(
 
 
 @pytest.mark.parametrize("token", ["ghs_read", "ghp_person", "ghs_pulls"])
-def test_a_token_that_may_not_write_check_runs_is_told_so(world: World, token: str) -> None:
+def test_missing_permission_for_check_runs_is_an_error(world: World, token: str) -> None:
     world.fake.tokens["ghs_pulls"] = "write:pulls"
     with pytest.raises(GitHubError) as caught:
         start(world, checks(world, token))
@@ -125,7 +123,7 @@ def test_a_token_that_may_not_write_check_runs_is_told_so(world: World, token: s
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 502])
-def test_progress_ends_at_its_first_failure_and_the_conclusion_is_sent(world: World, status: int) -> None:
+def test_progress_stops_after_a_failure_and_conclusion_is_sent(world: World, status: int) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     left, world.clock.left = world.clock.left, 0.0
@@ -140,7 +138,7 @@ def test_progress_ends_at_its_first_failure_and_the_conclusion_is_sent(world: Wo
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", LOST)
 @pytest.mark.parametrize("good", [0, 1, 2])
-def test_annotations_whose_answer_is_lost_are_there_once(
+def test_annotations_are_stored_once_after_a_lost_response(
     world: World, good: int, fault: dict[str, Any], stored: bool
 ) -> None:
     writer = checks(world)
@@ -154,23 +152,21 @@ def test_annotations_whose_answer_is_lost_are_there_once(
 
 
 @pytest.mark.parametrize("fault", [{"status": 403}, {"status": 404}, {"status": 422}, {"status": 429}])
-@pytest.mark.parametrize(("good", "taken"), [(0, 0), (1, 50), (2, 100)])
-def test_a_batch_that_is_refused_ends_them_and_the_conclusion_is_sent_all_the_same(
-    world: World, good: int, taken: int, fault: dict[str, Any]
+@pytest.mark.parametrize(("good", "accepted"), [(0, 0), (1, 50), (2, 100)])
+def test_rejected_batch_ends_annotations_and_conclusion_is_sent(
+    world: World, good: int, accepted: int, fault: dict[str, Any]
 ) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     world.clock.left = 0.0
     world.fake.fault("PATCH", "/check-runs", asking=f"Number {(1, 51, 101)[good]}\\b", **fault)
-    assert conclude(writer, check_id, 120) == taken
+    assert conclude(writer, check_id, 120) == accepted
     (run,) = world.fake.check_runs
-    assert (len(run.annotations), run.status, run.conclusion) == (taken, "completed", "neutral")
+    assert (len(run.annotations), run.status, run.conclusion) == (accepted, "completed", "neutral")
 
 
 @pytest.mark.parametrize("count", [7, None])
-def test_where_it_cannot_be_known_what_was_stored_nothing_is_sent_again(
-    world: World, count: int | None
-) -> None:
+def test_no_retry_if_stored_annotations_cannot_be_read(world: World, count: int | None) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     world.fake.fault("PATCH", "/check-runs", status=502, asking="Number 51")
@@ -181,7 +177,7 @@ def test_where_it_cannot_be_known_what_was_stored_nothing_is_sent_again(
     assert (len(run.annotations), run.conclusion) == (50, "neutral")
 
 
-def test_a_conclusion_that_cannot_be_sent_is_an_error(world: World) -> None:
+def test_failed_conclusion_is_an_error(world: World) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     world.fake.fault("PATCH", "/check-runs", status=502, times=3)
@@ -190,7 +186,7 @@ def test_a_conclusion_that_cannot_be_sent_is_an_error(world: World) -> None:
     assert world.fake.check_runs[0].status == "in_progress"
 
 
-def test_a_conclusion_whose_answer_is_lost_is_sent_again(world: World) -> None:
+def test_conclusion_is_retried_after_a_lost_response(world: World) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     world.fake.fault("PATCH", "/check-runs", status=502, commit_then_fail=True)
@@ -199,7 +195,7 @@ def test_a_conclusion_whose_answer_is_lost_is_sent_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "😀"])
-def test_texts_that_are_too_long_are_cut_visibly(world: World, letter: str) -> None:
+def test_too_long_texts_are_cut_visibly(world: World, letter: str) -> None:
     writer = checks(world)
     check_id = writer.start(world.head, "1", CheckOutput(letter * 300, letter * 70_000))
     writer.complete(check_id, Conclusion.NEUTRAL, CheckOutput("T", letter * 70_000, letter * 70_000))
@@ -210,7 +206,7 @@ def test_texts_that_are_too_long_are_cut_visibly(world: World, letter: str) -> N
         assert text.endswith("…")
 
 
-def test_an_annotation_with_a_secret_does_not_leave(world: World) -> None:
+def test_annotation_with_a_secret_is_not_sent(world: World) -> None:
     writer = checks(world)
     check_id = start(world, writer)
     assert conclude(writer, check_id, 3, f"It is {SECRET}.") == 0

@@ -1,4 +1,4 @@
-"""What is read from GitHub, over HTTP, from a real repository behind a fake that keeps GitHub's contract."""
+"""The client, over HTTP, with a fake GitHub server over a real repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes.http_server import serve
 from tests.github.conftest import BASE_FILES, Clock, World, git
 
 
-def test_the_pull_request_is_read_whole(world: World) -> None:
+def test_pull_request_has_all_fields(world: World) -> None:
     pull = world.client().pull_request(1)
     assert (pull.repository, pull.number, pull.title, pull.body, pull.author) == (
         "octo/repo",
@@ -33,7 +33,7 @@ def test_the_pull_request_is_read_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"number": 2}, "another pull request than 1"),
         ({"number": True}, "no number at `number`"),
@@ -42,20 +42,18 @@ def test_the_pull_request_is_read_whole(world: World) -> None:
         ({"base": {"sha": "main"}}, "no commit's SHA"),
     ],
 )
-def test_a_pull_request_that_leads_elsewhere_is_not_believed(
-    world: World, changes: dict[str, Any], words: str
-) -> None:
-    told = world.client().connection.get("/repos/octo/repo/pulls/1").value
-    assert isinstance(told, dict)
+def test_inconsistent_pull_request_is_an_error(world: World, changes: dict[str, Any], message: str) -> None:
+    response = world.client().connection.get("/repos/octo/repo/pulls/1").value
+    assert isinstance(response, dict)
     for name, change in changes.items():
-        told[name] = {**told[name], **change} if isinstance(change, dict) else change
-    told["base"]["repo"] = {"full_name": "octo/repo", **told["base"]["repo"]}
-    world.fake.fault("GET", "/pulls/1$", status=200, body=told)
-    with pytest.raises(GitHubError, match=words):
+        response[name] = {**response[name], **change} if isinstance(change, dict) else change
+    response["base"]["repo"] = {"full_name": "octo/repo", **response["base"]["repo"]}
+    world.fake.fault("GET", "/pulls/1$", status=200, body=response)
+    with pytest.raises(GitHubError, match=message):
         world.client().pull_request(1)
 
 
-def test_the_heads_repository_is_read_and_empty_if_it_was_deleted(world: World) -> None:
+def test_head_repository_is_empty_if_it_was_deleted(world: World) -> None:
     world.fake.add_pull_request(2, base_sha=world.base, head_sha=world.head, fork=True)
     world.fake.add_pull_request(3, base_sha=world.base, head_sha=world.head, head_repository_deleted=True)
     client = world.client()
@@ -63,7 +61,7 @@ def test_the_heads_repository_is_read_and_empty_if_it_was_deleted(world: World) 
     assert heads == ["octo/repo", "stranger/repo", ""]
 
 
-def test_files_have_hunks_or_say_that_theirs_are_missing(world: World) -> None:
+def test_files_have_hunks_or_are_marked_as_missing_patch(world: World) -> None:
     client = world.client()
     files = {file.path: file for file in client.files(client.pull_request(1))}
     assert set(files) == {"src/a.py", "src/new.py", "gone.txt", "logo.png", "empty.txt"}
@@ -81,7 +79,7 @@ def test_files_have_hunks_or_say_that_theirs_are_missing(world: World) -> None:
     assert files["empty.txt"].patch_missing
 
 
-def test_withheld_patches_are_missing_and_put_renames_in_doubt(world: World) -> None:
+def test_omitted_patches_are_missing_and_make_renames_uncertain(world: World) -> None:
     world.fake.hub.total_patch_lines = 1
     client = world.client()
     files = {file.path: file for file in client.files(client.pull_request(1))}
@@ -89,7 +87,7 @@ def test_withheld_patches_are_missing_and_put_renames_in_doubt(world: World) -> 
     assert files["src/new.py"].patch_missing
 
 
-def test_many_files_come_in_pages_side_by_side(tmp_path: Path) -> None:
+def test_pages_of_files_are_read_concurrently(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "commit", "-qm", "base", "--allow-empty")
     git(tmp_path, "checkout", "-qb", "feature")
@@ -106,23 +104,23 @@ def test_many_files_come_in_pages_side_by_side(tmp_path: Path) -> None:
         names = [f"file{number:04}.txt" for number in range(450)]
         assert [file.path for file in client.files(pull)] == names
         assert sum("/files" in request.path for request in fake.journal) == 5
-        # GitHub may have counted fewer files than there are by now.
+        # The number of files may have increased since GitHub counted them.
         few = pull.__class__(**{**{name: getattr(pull, name) for name in pull.__slots__}, "changed_files": 0})
         assert [file.path for file in client.files(few)] == names
         client.close()
 
 
 @pytest.mark.parametrize("path", ["src/a.py", "docs/ü/read me.md", "src/old name.py"])
-def test_a_file_is_read_at_the_commit(world: World, path: str) -> None:
+def test_file_is_read_at_the_commit(world: World, path: str) -> None:
     assert world.client().file(path, world.base) == BASE_FILES[path].encode()
 
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the path as it came over the wire."""
+    """Responds with the raw path of the request."""
     await Response(json.dumps({"message": scope["raw_path"].decode()}), 422)(scope, receive, send)
 
 
-def test_odd_names_are_sent_encoded() -> None:
+def test_unusual_names_are_sent_encoded() -> None:
     with serve(_echo) as url:
         client = GitHub("ghs_write", url, "octo/repo", deadline=Clock().deadline)
         with pytest.raises(GitHubError) as echoed:
@@ -131,7 +129,7 @@ def test_odd_names_are_sent_encoded() -> None:
     assert "contents/a/100%25%23%3F%3B%26%FF%20%C3%BC.py)" in echoed.value.message
 
 
-def test_a_file_above_a_megabyte_is_read_as_a_blob(world: World) -> None:
+def test_file_above_a_megabyte_is_read_as_a_blob(world: World) -> None:
     read = world.client().file("big.txt", world.base)
     assert read is not None
     assert len(read) == 1_120_000
@@ -141,7 +139,7 @@ def test_a_file_above_a_megabyte_is_read_as_a_blob(world: World) -> None:
     "path",
     ["missing.py", "src", "away", "../../user", "a/../../user", "/etc/passwd", "src//a.py", "./a", "src/"],
 )
-def test_what_is_no_file_of_the_tree_is_none(world: World, path: str) -> None:
+def test_path_that_is_not_a_file_is_none(world: World, path: str) -> None:
     assert world.client().file(path, world.base) is None
     assert all("/user" not in request.path for request in world.fake.journal)
 
@@ -154,37 +152,37 @@ def test_folders_are_listed(world: World) -> None:
     assert client.directory("nowhere", world.base) is None
 
 
-def test_a_read_that_is_refused_is_not_taken_for_absence(world: World) -> None:
+def test_refused_read_is_an_error(world: World) -> None:
     world.fake.fault("GET", "/contents/", status=403)
     with pytest.raises(GitHubError) as refused:
         world.client().file("src/a.py", world.base)
     assert refused.value.kind is GitHubErrorKind.FORBIDDEN
 
 
-def test_only_full_shas_are_asked_for(world: World) -> None:
+def test_only_full_shas_are_requested(world: World) -> None:
     with pytest.raises(GitHubError, match="is no commit's SHA"):
         world.client().file("src/a.py", "main")
     with pytest.raises(GitHubError, match="is no commit's SHA"):
         world.client().merge_base("main", world.head)
 
 
-def test_the_merge_base_comes_without_files(world: World) -> None:
+def test_merge_base_is_requested_without_files(world: World) -> None:
     assert world.client().merge_base(world.base, world.head) == world.base
     assert world.fake.journal[-1].query["page"] == "2"
 
 
-def test_a_server_under_a_path_is_asked_there(world: World) -> None:
+def test_path_of_the_server_url_is_used(world: World) -> None:
     client = world.client(url=f"{world.url}/api/v3/")
     assert client.pull_request(1).number == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_read_is_repeated_when_the_server_stumbles(world: World, status: int) -> None:
+def test_read_is_retried_after_a_server_error(world: World, status: int) -> None:
     world.fake.fault("GET", "/pulls/1", status=status, times=2)
     assert world.client().pull_request(1).number == 1
 
 
-def test_a_read_is_repeated_when_its_answer_was_cut_or_dropped(world: World) -> None:
+def test_read_is_retried_after_a_truncated_or_lost_response(world: World) -> None:
     world.fake.fault("GET", "/pulls/1", truncate=True)
     world.fake.fault("GET", "/pulls/1", disconnect=True)
     world.fake.fault("GET", "/pulls/1", status=200, html=True)
@@ -208,10 +206,10 @@ def test_a_read_is_repeated_when_its_answer_was_cut_or_dropped(world: World) -> 
         ({"status": 301, "redirect": "http://evil.example/x"}, GitHubErrorKind.UNAVAILABLE, "evil.example"),
     ],
 )
-def test_what_cannot_be_read_is_said_so(
+def test_failed_read_is_an_error(
     world: World, fault: dict[str, object], kind: GitHubErrorKind, message: str
 ) -> None:
-    world.fake.fault("GET", "/pulls/1", **fault)  # type: ignore[arg-type]  # a table of keyword arguments
+    world.fake.fault("GET", "/pulls/1", **fault)  # type: ignore[arg-type]  # keyword arguments from a table
     with pytest.raises(GitHubError, match=message) as failed:
         world.client().pull_request(1)
     assert failed.value.kind is kind
@@ -228,7 +226,7 @@ def test_what_cannot_be_read_is_said_so(
         ("ghs_\u20ac", "octo/repo", 1, GitHubErrorKind.AUTHENTICATION),
     ],
 )
-def test_wrong_tokens_and_names_have_a_remedy(
+def test_invalid_tokens_and_names_have_hints(
     world: World, token: str, repository: str, number: int, kind: GitHubErrorKind
 ) -> None:
     with pytest.raises(GitHubError) as failed:
@@ -237,12 +235,12 @@ def test_wrong_tokens_and_names_have_a_remedy(
     assert failed.value.hint
 
 
-def test_nobody_there_is_said_so(world: World) -> None:
+def test_refused_connection_is_an_error(world: World) -> None:
     with pytest.raises(GitHubError, match="no connection"):
         world.client(url="http://127.0.0.1:9").pull_request(1)
 
 
-def test_a_secondary_limit_is_waited_out(world: World) -> None:
+def test_secondary_rate_limit_is_waited_for(world: World) -> None:
     world.fake.fault("GET", "/pulls/1", status=429, headers={"retry-after": "7"})
     world.fake.fault(
         "GET", "/pulls/1", status=403, body={"message": "You have exceeded a secondary rate limit."}
@@ -251,7 +249,7 @@ def test_a_secondary_limit_is_waited_out(world: World) -> None:
     assert world.clock.slept == [7.0, 60.0]
 
 
-def test_a_secondary_limit_beyond_the_deadline_is_not(world: World) -> None:
+def test_secondary_rate_limit_beyond_the_deadline_is_an_error(world: World) -> None:
     world.clock.left = 5.0
     world.fake.fault("GET", "/pulls/1", status=429, headers={"retry-after": "7"})
     with pytest.raises(GitHubError) as failed:
@@ -260,14 +258,14 @@ def test_a_secondary_limit_beyond_the_deadline_is_not(world: World) -> None:
     assert world.clock.slept == []
 
 
-def test_a_blob_that_is_no_base64_is_senseless(world: World) -> None:
+def test_blob_that_is_not_base64_is_an_error(world: World) -> None:
     body = {"type": "file", "encoding": "base64", "content": "a"}
     world.fake.fault("GET", "/contents/", status=200, body=body)
     with pytest.raises(GitHubError, match="no base64"):
         world.client().file("src/a.py", world.base)
 
 
-def test_a_status_that_is_new_is_a_change(world: World) -> None:
+def test_unknown_file_status_is_a_modification(world: World) -> None:
     entry = {"filename": "x", "status": "sparkled", "additions": 0, "deletions": 0}
     client = world.client()
     pull = client.pull_request(1)
@@ -276,14 +274,14 @@ def test_a_status_that_is_new_is_a_change(world: World) -> None:
     assert (file.status, file.patch_missing) == (FileStatus.CHANGED, True)
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["by its size", "by its blob"])
-def test_a_file_that_is_too_large_is_not_fetched(world: World, told: bool) -> None:
-    size = 5_000_001 if told else 60
+@pytest.mark.parametrize("by_size", [True, False], ids=["by its size", "by its blob"])
+def test_too_large_file_is_not_fetched(world: World, by_size: bool) -> None:
+    size = 5_000_001 if by_size else 60
     body = {"type": "file", "encoding": "none", "size": size, "sha": "0" * 40, "content": ""}
     world.fake.fault("GET", "/contents/", status=200, body=body)
-    error = OversizeError if told else GitHubError
+    error = OversizeError if by_size else GitHubError
     with pytest.raises(error):
         world.client().file("src/a.py", world.base)
-    assert len(world.fake.journal) == (1 if told else 2)
+    assert len(world.fake.journal) == (1 if by_size else 2)
     with pytest.raises(OversizeError, match=r"'src/a.py' has more than 9 bytes"):
         world.client().file("src/a.py", world.base, most=9)

@@ -1,4 +1,4 @@
-"""SARIF reaches code scanning whole, or the error says what to do."""
+"""Uploading SARIF to code scanning, and errors with hints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def upload(world: World, text: str = SARIF, token: str = "ghs_write") -> str:
     return CodeScanning(world.writer(token)).upload(text, world.head, REF)
 
 
-def test_a_file_is_uploaded(world: World) -> None:
+def test_sarif_is_uploaded(world: World) -> None:
     upload_id = upload(world)
     (stored,) = world.fake.sarifs
     assert stored.id == upload_id
@@ -28,7 +28,7 @@ def test_a_file_is_uploaded(world: World) -> None:
 
 
 @pytest.mark.parametrize("token", ["ghs_read", "ghs_pulls"])
-def test_a_missing_permission_is_named(world: World, token: str) -> None:
+def test_error_names_missing_permission(world: World, token: str) -> None:
     world.fake.tokens["ghs_pulls"] = "write:pulls"
     with pytest.raises(GitHubError) as caught:
         upload(world, token=token)
@@ -46,7 +46,7 @@ def test_a_missing_permission_is_named(world: World, token: str) -> None:
         (503, GitHubErrorKind.UNAVAILABLE),
     ],
 )
-def test_an_upload_that_is_refused_says_why(world: World, status: int, kind: GitHubErrorKind) -> None:
+def test_rejected_upload_is_an_error_with_reason(world: World, status: int, kind: GitHubErrorKind) -> None:
     world.clock.left = 0.0
     world.fake.fault("POST", "/sarifs", status=status, times=3)
     with pytest.raises(GitHubError) as caught:
@@ -59,14 +59,14 @@ def test_an_upload_that_is_refused_says_why(world: World, status: int, kind: Git
     "fault",
     [{"status": 502}, {"status": 200, "html": True}, {"status": 200, "body": {}}, {"disconnect": True}],
 )
-def test_an_upload_whose_answer_is_lost_is_repeated(world: World, fault: dict[str, Any]) -> None:
+def test_upload_is_retried_after_a_lost_response(world: World, fault: dict[str, Any]) -> None:
     world.fake.fault("POST", "/sarifs", commit_then_fail=True, **fault)
     upload_id = upload(world)
     assert [stored.id for stored in world.fake.sarifs][-1] == upload_id
     assert {stored.text for stored in world.fake.sarifs} == {SARIF}
 
 
-def test_a_file_above_githubs_limit_is_not_sent(world: World) -> None:
+def test_sarif_above_github_limit_is_not_sent(world: World) -> None:
     text = random.Random(1).randbytes(12 * 1024 * 1024).hex()
     with pytest.raises(GitHubError, match="too large") as caught:
         upload(world, text)
@@ -74,7 +74,7 @@ def test_a_file_above_githubs_limit_is_not_sent(world: World) -> None:
     assert world.fake.journal == []
 
 
-def test_a_secret_does_not_leave_compressed(world: World) -> None:
+def test_compressed_secret_is_not_sent(world: World) -> None:
     with pytest.raises(GitHubError, match="secrets"):
         upload(world, '{"message": "a-secret-of-ours"}')
     assert world.fake.journal == []

@@ -1,4 +1,4 @@
-"""There is one summary comment, whatever becomes of the answers to it."""
+"""The summary comment exists once, also after lost responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_comment(world: World, body: str, author: str = BOT) -> IssueComment:
     return comment
 
 
-def test_the_summary_is_written_and_then_edited(world: World) -> None:
+def test_summary_is_created_and_then_edited(world: World) -> None:
     writer = comments(world)
     url = writer.save(BODY, None).url
     (stored,) = world.fake.issue_comments
@@ -43,7 +43,7 @@ def test_the_summary_is_written_and_then_edited(world: World) -> None:
     assert [request.method for request in world.fake.journal] == ["POST", "PATCH"]
 
 
-def test_a_summary_that_somebody_deleted_is_written_anew(world: World) -> None:
+def test_deleted_summary_is_created_again(world: World) -> None:
     comments(world).save(BODY, 4711)
     assert [comment.body for comment in world.fake.issue_comments] == [BODY]
 
@@ -51,7 +51,7 @@ def test_a_summary_that_somebody_deleted_is_written_anew(world: World) -> None:
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("fault", LOST)
-def test_a_summary_whose_answer_is_lost_is_there_once(
+def test_summary_exists_once_after_a_lost_response(
     world: World, fault: dict[str, Any], known: bool, stored: bool
 ) -> None:
     earlier = add_comment(world, BODY.replace("abcd", "1234"))
@@ -74,7 +74,7 @@ def test_a_summary_whose_answer_is_lost_is_there_once(
         (502, GitHubErrorKind.UNAVAILABLE),
     ],
 )
-def test_a_summary_that_cannot_be_written_says_why(
+def test_failed_summary_is_an_error_with_reason(
     world: World, known: bool, status: int, kind: GitHubErrorKind
 ) -> None:
     earlier = add_comment(world, "Earlier.")
@@ -86,20 +86,20 @@ def test_a_summary_that_cannot_be_written_says_why(
     assert [comment.body for comment in world.fake.issue_comments] == ["Earlier."]
 
 
-def test_a_token_that_only_reads_writes_no_summary(world: World) -> None:
+def test_read_only_token_is_an_error(world: World) -> None:
     with pytest.raises(GitHubError) as caught:
         comments(world, "ghs_read").save(BODY, None)
     assert caught.value.kind is GitHubErrorKind.FORBIDDEN
 
 
-def test_a_secret_does_not_leave(world: World) -> None:
+def test_summary_with_a_secret_is_not_sent(world: World) -> None:
     with pytest.raises(GitHubError, match="secrets"):
         comments(world).save(f"It is {SECRET}.", None)
     assert world.fake.journal == []
 
 
 @pytest.mark.parametrize("fault", [None, {"status": 502, "commit_then_fail": True}, {"disconnect": True}])
-def test_a_comment_is_deleted(world: World, fault: dict[str, Any] | None) -> None:
+def test_comment_is_deleted(world: World, fault: dict[str, Any] | None) -> None:
     comment = add_comment(world, BODY)
     if fault:
         world.fake.fault("DELETE", "/issues/comments/", **fault)
@@ -107,7 +107,7 @@ def test_a_comment_is_deleted(world: World, fault: dict[str, Any] | None) -> Non
     assert world.fake.issue_comments == []
 
 
-def test_a_comment_that_cannot_be_deleted_is_an_error(world: World) -> None:
+def test_failed_deletion_is_an_error(world: World) -> None:
     comment = add_comment(world, BODY)
     with pytest.raises(GitHubError) as caught:
         comments(world, "ghs_read").delete(comment.id)

@@ -1,4 +1,4 @@
-"""How requests are sent: each read until it holds, each write once, and nothing past the deadline."""
+"""Requests: reads are retried, writes are sent once, and nothing is sent after the deadline."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ READ = "query { viewer { login } }"
 
 
 @dataclass(frozen=True)
-class Said:
-    """One answer of the scripted server; status 0 resets the connection."""
+class Reply:
+    """One response of the scripted server; status 0 resets the connection."""
 
     status: int = 200
     body: object = field(default_factory=lambda: {"ok": "yes"})
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Script:
-    """Gives its answers in turn, the last one again and again, and notes what was asked."""
+class ScriptedServer:
+    """Sends its responses in order, repeats the last one, and records the requests."""
 
-    def __init__(self, *answers: Said) -> None:
+    def __init__(self, *answers: Reply) -> None:
         self.answers = list(answers)
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.bodies: list[Any] = []
         self.cookies: list[str] = []
 
@@ -46,25 +46,25 @@ class Script:
         self.bodies.append(json.loads(raw) if raw else None)
         self.cookies.append(request.headers.get("cookie", ""))
         query = f"?{request.url.query}" if request.url.query else ""
-        self.asked.append((request.method, request.url.path + query))
-        said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if said.status == 0:
+        self.requests.append((request.method, request.url.path + query))
+        reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if reply.status == 0:
             await drop_connection(receive, send)
             return
-        body = said.body if isinstance(said.body, str) else json.dumps(said.body)
+        body = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
         headers = {
             name: value.replace("HERE", str(request.base_url).rstrip("/"))
-            for name, value in said.headers.items()
+            for name, value in reply.headers.items()
         }
-        await Response(None if said.status == 204 else body, said.status, headers)(scope, receive, send)
+        await Response(None if reply.status == 204 else body, reply.status, headers)(scope, receive, send)
 
 
 @contextmanager
-def connected(
-    script: Script, clock: Clock | None = None, path: str = "", token: str = "ghs_x"
+def connect(
+    server: ScriptedServer, clock: Clock | None = None, path: str = "", token: str = "ghs_x"
 ) -> Iterator[GitHubConnection]:
     clock = clock or Clock()
-    with serve(script) as url:
+    with serve(server) as url:
         connection = GitHubConnection(
             token,
             url + path,
@@ -78,25 +78,28 @@ def connected(
 
 
 def test_each_verb_sends_its_body() -> None:
-    script = Script(Said())
-    with connected(script) as connection:
+    server = ScriptedServer(Reply())
+    with connect(server) as connection:
         connection.post("/a", {"n": 1})
         connection.patch("/b", {"n": 2})
         connection.put("/c", {"n": 3})
         connection.delete("/d")
-    assert script.asked == [("POST", "/a"), ("PATCH", "/b"), ("PUT", "/c"), ("DELETE", "/d")]
-    assert script.bodies == [{"n": 1}, {"n": 2}, {"n": 3}, None]
+    assert server.requests == [("POST", "/a"), ("PATCH", "/b"), ("PUT", "/c"), ("DELETE", "/d")]
+    assert server.bodies == [{"n": 1}, {"n": 2}, {"n": 3}, None]
 
 
 @pytest.mark.parametrize("verb", ["delete", "put"])
-def test_an_answer_without_content_is_null(verb: str) -> None:
-    with connected(Script(Said(204))) as connection:
-        said = connection.delete("/d") if verb == "delete" else connection.put("/d", {})
-    assert said.value is None
+def test_response_without_content_is_null(verb: str) -> None:
+    with connect(ScriptedServer(Reply(204))) as connection:
+        reply = connection.delete("/d") if verb == "delete" else connection.put("/d", {})
+    assert reply.value is None
 
 
-def test_an_empty_answer_where_content_belongs_is_senseless() -> None:
-    with connected(Script(Said(200, ""))) as connection, pytest.raises(GitHubError, match="it is no JSON"):
+def test_empty_response_instead_of_content_is_an_error() -> None:
+    with (
+        connect(ScriptedServer(Reply(200, ""))) as connection,
+        pytest.raises(GitHubError, match="it is no JSON"),
+    ):
         connection.get("/a")
 
 
@@ -109,49 +112,52 @@ WRITES: dict[str, Callable[[GitHubConnection], object]] = {
 }
 
 
-@pytest.mark.parametrize("said", [Said(502), Said(503, "<html>"), Said(0), Said(200, "<html>")])
+@pytest.mark.parametrize("reply", [Reply(502), Reply(503, "<html>"), Reply(0), Reply(200, "<html>")])
 @pytest.mark.parametrize("verb", WRITES)
-def test_a_write_is_sent_once_whatever_comes_back(said: Said, verb: str) -> None:
-    script = Script(said, Said())
-    with connected(script) as connection, pytest.raises(GitHubError) as failed:
+def test_write_is_sent_once_for_any_response(reply: Reply, verb: str) -> None:
+    server = ScriptedServer(reply, Reply())
+    with connect(server) as connection, pytest.raises(GitHubError) as failed:
         WRITES[verb](connection)
     assert failed.value.kind is GitHubErrorKind.UNAVAILABLE
-    assert len(script.asked) == 1
+    assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("said", [Said(502), Said(0), Said(200, "<html>"), Said(200, {"data": None})])
-def test_a_query_is_repeated_like_a_read(said: Said) -> None:
-    script, clock = Script(said, said, said, Said(body={"data": {"viewer": {"login": "a"}}})), Clock()
-    with connected(script, clock) as connection:
+@pytest.mark.parametrize("reply", [Reply(502), Reply(0), Reply(200, "<html>"), Reply(200, {"data": None})])
+def test_query_is_retried_like_a_read(reply: Reply) -> None:
+    server, clock = (
+        ScriptedServer(reply, reply, reply, Reply(body={"data": {"viewer": {"login": "a"}}})),
+        Clock(),
+    )
+    with connect(server, clock) as connection:
         assert connection.graphql(READ, {}).text("viewer.login") == "a"
-    assert len(script.asked) == 4
+    assert len(server.requests) == 4
     assert clock.slept == [0.2, 0.4, 0.8]
 
 
-def test_a_query_is_not_repeated_without_end_or_past_the_deadline() -> None:
-    script = Script(Said(502))
-    with connected(script) as connection, pytest.raises(GitHubError, match="with 502"):
+def test_query_retries_are_limited_by_number_and_deadline() -> None:
+    server = ScriptedServer(Reply(502))
+    with connect(server) as connection, pytest.raises(GitHubError, match="with 502"):
         connection.graphql(READ, {})
-    assert len(script.asked) == 4
-    late = Script(Said(502))
-    with connected(late, Clock(0.1)) as connection, pytest.raises(GitHubError, match="with 502"):
+    assert len(server.requests) == 4
+    late = ScriptedServer(Reply(502))
+    with connect(late, Clock(0.1)) as connection, pytest.raises(GitHubError, match="with 502"):
         connection.graphql(READ, {})
-    assert len(late.asked) == 1
+    assert len(late.requests) == 1
 
 
-def test_a_refused_query_is_not_repeated() -> None:
-    script = Script(Said(403, {"message": "Resource not accessible by integration"}))
-    with connected(script) as connection, pytest.raises(GitHubError) as refused:
+def test_refused_query_is_not_retried() -> None:
+    server = ScriptedServer(Reply(403, {"message": "Resource not accessible by integration"}))
+    with connect(server) as connection, pytest.raises(GitHubError) as refused:
         connection.graphql(READ, {})
     assert refused.value.kind is GitHubErrorKind.FORBIDDEN
-    assert len(script.asked) == 1
+    assert len(server.requests) == 1
 
 
-def test_data_beside_errors_is_an_error_unless_it_is_asked_for_partly() -> None:
-    said = Said(
+def test_data_with_errors_is_an_error_except_for_partial_queries() -> None:
+    reply = Reply(
         body={"data": {"a": 1, "b": None}, "errors": [{"type": "FORBIDDEN", "path": ["b"], "message": "no"}]}
     )
-    with connected(Script(said)) as connection:
+    with connect(ScriptedServer(reply)) as connection:
         answer = connection.graphql_partly(READ, {})
         with pytest.raises(GitHubError) as refused:
             connection.graphql(READ, {})
@@ -161,18 +167,18 @@ def test_data_beside_errors_is_an_error_unless_it_is_asked_for_partly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("reply", "seconds"),
     [
-        (Said(429, {}, {"retry-after": "7"}), 7.0),
-        (Said(403, {"message": "You have exceeded a secondary rate limit."}), 60.0),
-        (Said(403, {}, {**LIMITED, "x-ratelimit-reset": str(NOW + 90)}), 91.0),
-        (Said(429, {}, {**LIMITED, "x-ratelimit-reset": str(NOW - 90)}), 1.0),
+        (Reply(429, {}, {"retry-after": "7"}), 7.0),
+        (Reply(403, {"message": "You have exceeded a secondary rate limit."}), 60.0),
+        (Reply(403, {}, {**LIMITED, "x-ratelimit-reset": str(NOW + 90)}), 91.0),
+        (Reply(429, {}, {**LIMITED, "x-ratelimit-reset": str(NOW - 90)}), 1.0),
     ],
 )
 @pytest.mark.parametrize("verb", ["get", "post", "graphql"])
-def test_a_rate_limit_is_waited_out_within_the_deadline(said: Said, seconds: float, verb: str) -> None:
-    clock, script = Clock(), Script(said, Said(body={"data": {}}))
-    with connected(script, clock) as connection:
+def test_rate_limit_is_waited_for_within_the_deadline(reply: Reply, seconds: float, verb: str) -> None:
+    clock, server = Clock(), ScriptedServer(reply, Reply(body={"data": {}}))
+    with connect(server, clock) as connection:
         match verb:
             case "get":
                 connection.get("/a")
@@ -181,14 +187,14 @@ def test_a_rate_limit_is_waited_out_within_the_deadline(said: Said, seconds: flo
             case _:
                 connection.graphql(READ, {})
     assert clock.slept == [seconds]
-    assert len(script.asked) == 2
+    assert len(server.requests) == 2
 
 
-def test_graphqls_own_limit_is_waited_out_too() -> None:
+def test_graphql_rate_limit_is_waited_for() -> None:
     limit = {"data": None, "errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
-    said = Said(200, limit, {**LIMITED, "x-ratelimit-reset": str(NOW + 9)})
+    reply = Reply(200, limit, {**LIMITED, "x-ratelimit-reset": str(NOW + 9)})
     clock = Clock()
-    with connected(Script(said, Said(body={"data": {}})), clock) as connection:
+    with connect(ScriptedServer(reply, Reply(body={"data": {}})), clock) as connection:
         connection.graphql(READ, {})
     assert clock.slept == [10.0]
 
@@ -202,26 +208,26 @@ def test_graphqls_own_limit_is_waited_out_too() -> None:
         {**LIMITED, "x-ratelimit-reset": "9" * 300},
     ],
 )
-def test_no_wait_goes_past_the_deadline(headers: dict[str, str]) -> None:
-    clock, script = Clock(30.0), Script(Said(403, {}, headers))
-    with connected(script, clock) as connection, pytest.raises(GitHubError) as limited:
+def test_no_wait_beyond_the_deadline(headers: dict[str, str]) -> None:
+    clock, server = Clock(30.0), ScriptedServer(Reply(403, {}, headers))
+    with connect(server, clock) as connection, pytest.raises(GitHubError) as limited:
         connection.get("/a")
     assert limited.value.kind is GitHubErrorKind.RATE_LIMIT
     assert limited.value.hint
     assert clock.slept == []
-    assert len(script.asked) == 1
+    assert len(server.requests) == 1
 
 
-def test_waits_add_up_to_no_more_than_the_deadline() -> None:
-    clock, script = Clock(10.0), Script(Said(429, {}, {"retry-after": "6"}))
-    with connected(script, clock) as connection, pytest.raises(GitHubError):
+def test_sum_of_waits_is_limited_by_the_deadline() -> None:
+    clock, server = Clock(10.0), ScriptedServer(Reply(429, {}, {"retry-after": "6"}))
+    with connect(server, clock) as connection, pytest.raises(GitHubError):
         connection.get("/a")
     assert clock.slept == [6.0]
 
 
-def test_writes_are_paced_and_reads_are_not() -> None:
-    clock, script = Clock(), Script(Said(body={"data": {}}))
-    with connected(script, clock) as connection:
+def test_writes_are_throttled_and_reads_are_not() -> None:
+    clock, server = Clock(), ScriptedServer(Reply(body={"data": {}}))
+    with connect(server, clock) as connection:
         for _ in range(45):
             connection.get("/a")
             connection.graphql(READ, {})
@@ -232,18 +238,18 @@ def test_writes_are_paced_and_reads_are_not() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_moved_read_is_followed_on_the_same_server_with_its_query(status: int) -> None:
-    script = Script(Said(status, {}, {"location": "HERE/repositories/1/files"}), Said())
-    with connected(script) as connection:
+def test_redirected_read_is_followed_on_the_same_server_with_its_query(status: int) -> None:
+    server = ScriptedServer(Reply(status, {}, {"location": "HERE/repositories/1/files"}), Reply())
+    with connect(server) as connection:
         connection.get("/repos/o/r/files", {"page": 2})
-    assert script.asked[1] == ("GET", "/repositories/1/files?page=2")
+    assert server.requests[1] == ("GET", "/repositories/1/files?page=2")
 
 
-def test_a_moved_read_takes_the_query_that_it_is_given() -> None:
-    script = Script(Said(301, {}, {"location": "/api/v3/repositories/1?page=2&to=x"}), Said())
-    with connected(script, path="/api/v3") as connection:
+def test_redirected_read_uses_the_query_of_the_location() -> None:
+    server = ScriptedServer(Reply(301, {}, {"location": "/api/v3/repositories/1?page=2&to=x"}), Reply())
+    with connect(server, path="/api/v3") as connection:
         connection.get("/repos/o/r", {"page": 2})
-    assert script.asked == [
+    assert server.requests == [
         ("GET", "/api/v3/repos/o/r?page=2"),
         ("GET", "/api/v3/repositories/1?page=2&to=x"),
     ]
@@ -254,50 +260,53 @@ def test_a_moved_read_takes_the_query_that_it_is_given() -> None:
     ["http://evil.example/x", "https://127.0.0.1/x", "http://[::1", "", "//[/x", "http://127.0.0.1:99999/x"],
 )
 @pytest.mark.parametrize("status", [301, 307])
-def test_a_read_that_moved_elsewhere_is_not_followed(location: str, status: int) -> None:
-    script = Script(Said(status, {}, {"location": location}))
-    with connected(script) as connection, pytest.raises(GitHubError) as refused:
+def test_redirect_to_another_server_is_not_followed(location: str, status: int) -> None:
+    server = ScriptedServer(Reply(status, {}, {"location": location}))
+    with connect(server) as connection, pytest.raises(GitHubError) as refused:
         connection.get("/a")
     assert refused.value.kind is GitHubErrorKind.UNAVAILABLE
     assert refused.value.hint
-    assert {path for _, path in script.asked} == {"/a"}
+    assert {path for _, path in server.requests} == {"/a"}
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_write_is_never_followed(status: int) -> None:
-    script = Script(Said(status, {}, {"location": "HERE/b"}), Said())
-    with connected(script) as connection, pytest.raises(GitHubError, match="which was not followed"):
+def test_redirected_write_is_not_followed(status: int) -> None:
+    server = ScriptedServer(Reply(status, {}, {"location": "HERE/b"}), Reply())
+    with connect(server) as connection, pytest.raises(GitHubError, match="which was not followed"):
         connection.post("/a", {})
-    assert script.asked == [("POST", "/a")]
+    assert server.requests == [("POST", "/a")]
 
 
-def test_a_read_that_is_sent_in_a_circle_ends() -> None:
-    script = Script(Said(302, {}, {"location": "HERE/a"}))
-    with connected(script) as connection, pytest.raises(GitHubError, match="which was not followed"):
+def test_redirect_loop_ends() -> None:
+    server = ScriptedServer(Reply(302, {}, {"location": "HERE/a"}))
+    with connect(server) as connection, pytest.raises(GitHubError, match="which was not followed"):
         connection.get("/a")
-    assert len(script.asked) == 4
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("remaining", ["unlimited", "inf", "nan"])
-def test_a_header_that_is_no_number_is_senseless(remaining: str) -> None:
+def test_header_that_is_not_a_number_is_an_error(remaining: str) -> None:
     headers = {"x-ratelimit-remaining": remaining, "x-ratelimit-limit": "1"}
-    with connected(Script(Said(200, {}, headers))) as connection, pytest.raises(GitHubError) as failed:
+    with connect(ScriptedServer(Reply(200, {}, headers))) as connection, pytest.raises(GitHubError) as failed:
         connection.post("/a", {})
     assert failed.value.kind is GitHubErrorKind.UNAVAILABLE
 
 
 @pytest.mark.parametrize("path", ["/a", "graphql"])
-def test_a_server_that_repeats_the_token_is_not_quoted_with_it(path: str) -> None:
+def test_token_in_a_response_is_redacted_in_the_error(path: str) -> None:
     refusal = {"message": "You sent ghs_long_enough"}
-    said = Said(403, refusal) if path == "/a" else Said(200, {"errors": [refusal]})
-    with connected(Script(said), token="ghs_long_enough") as connection, pytest.raises(GitHubError) as caught:
+    reply = Reply(403, refusal) if path == "/a" else Reply(200, {"errors": [refusal]})
+    with (
+        connect(ScriptedServer(reply), token="ghs_long_enough") as connection,
+        pytest.raises(GitHubError) as caught,
+    ):
         connection.get(path) if path == "/a" else connection.graphql(READ, {})
     assert "You sent ***" in caught.value.message
 
 
-def test_no_cookie_is_kept() -> None:
-    script = Script(Said(headers={"set-cookie": "session=x; Path=/"}))
-    with connected(script) as connection:
+def test_cookies_are_not_stored() -> None:
+    server = ScriptedServer(Reply(headers={"set-cookie": "session=x; Path=/"}))
+    with connect(server) as connection:
         connection.get("/a")
         connection.get("/b")
-    assert script.cookies == ["", ""]
+    assert server.cookies == ["", ""]

@@ -1,4 +1,4 @@
-"""What was said on a pull request is read whole, with its authors, or not at all."""
+"""The conversation of a pull request by GraphQL and REST: complete with authors, or an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUMMARY = "<!-- hunkwise:summary v1 -->"
 def comment_on(
     world: World, line: int | None, *, side: str = "RIGHT", token: str = "ghs_write"
 ) -> StoredThread:
-    """A thread that a token began, on a line of src/a.py or on the file."""
+    """Starts a thread with a token, on a line of src/a.py or on the file."""
     place: dict[str, Any] = {"subject_type": "file"} if line is None else {"line": line, "side": side}
     body = {"body": f"on {line}", "path": "src/a.py", "commit_id": world.head, **place}
     world.client(token).connection.post("/repos/octo/repo/pulls/1/comments", body)
@@ -43,19 +43,19 @@ def only_thread(world: World, token: str = "ghs_write") -> Thread:
     return thread
 
 
-def asked(world: World) -> list[tuple[str, str]]:
+def sent_requests(world: World) -> list[tuple[str, str]]:
     return [(request.method, request.path) for request in world.fake.journal]
 
 
 @pytest.fixture(params=["graphql", "rest"])
-def way(request: pytest.FixtureRequest, world: World) -> str:
-    """Both ways of reading; REST's is read with a person's token, because it does not know an app's."""
+def api(request: pytest.FixtureRequest, world: World) -> str:
+    """Both APIs; REST is read with a user's token, because it does not report an app's account."""
     if request.param == "rest":
         world.fake.graphql_refusal = NO_GRAPHQL
     return str(request.param)
 
 
-def test_an_untouched_pull_request_takes_one_request(world: World) -> None:
+def test_pull_request_without_conversation_takes_one_request(world: World) -> None:
     conversation = read(world)
     assert conversation == Conversation(
         state="open",
@@ -64,21 +64,21 @@ def test_an_untouched_pull_request_takes_one_request(world: World) -> None:
         author="octocat",
         rewrites=0,
     )
-    assert asked(world) == [("POST", "/graphql")]
+    assert sent_requests(world) == [("POST", "/graphql")]
 
 
 @pytest.mark.parametrize(("merged", "state"), [(False, "closed"), (True, "merged")])
-def test_closed_is_told_from_merged(world: World, way: str, merged: bool, state: str) -> None:
+def test_closed_and_merged_are_distinguished(world: World, api: str, merged: bool, state: str) -> None:
     world.fake.close(1, merged=merged)
     assert read(world, "ghp_person").state == state
 
 
-def test_the_head_is_the_one_of_now(world: World, way: str) -> None:
+def test_head_is_the_current_one(world: World, api: str) -> None:
     world.fake.push(1, "main")
     assert read(world, "ghp_person").head_sha == world.base
 
 
-def test_a_thread_tells_where_it_is_and_what_was_answered(world: World, way: str) -> None:
+def test_thread_has_location_and_replies(world: World, api: str) -> None:
     stored = comment_on(world, 5, side="LEFT", token="ghp_person")
     world.fake.hub.associations["maintainer"] = "MEMBER"
     world.fake.reply(stored, "maintainer", "won't fix")
@@ -90,7 +90,7 @@ def test_a_thread_tells_where_it_is_and_what_was_answered(world: World, way: str
     assert (thread.author, thread.body, thread.ours, thread.trusted) == ("hubot", "on 5", True, False)
     assert (thread.resolved, thread.outdated, thread.edited) == (False, False, False)
     assert thread.comment_id == stored.comments[0].id
-    assert thread.id == (stored.id if way == "graphql" else "")
+    assert thread.id == (stored.id if api == "graphql" else "")
     assert thread.url.endswith(f"#discussion_r{thread.comment_id}")
     assert thread.replies == (
         Reply("maintainer", "won't fix", trusted=True),
@@ -100,7 +100,7 @@ def test_a_thread_tells_where_it_is_and_what_was_answered(world: World, way: str
     )
 
 
-def test_a_thread_on_several_lines_has_the_first_of_them(world: World, way: str) -> None:
+def test_thread_on_several_lines_has_the_first_line(world: World, api: str) -> None:
     stored = comment_on(world, 6, token="ghp_person")
     stored.comments[0].shown_start = 5
     thread = only_thread(world, "ghp_person")
@@ -109,20 +109,20 @@ def test_a_thread_on_several_lines_has_the_first_of_them(world: World, way: str)
     assert only_thread(world, "ghp_person").start_line is None
 
 
-def test_a_thread_on_the_file_has_no_line_and_is_current(world: World, way: str) -> None:
+def test_thread_on_the_file_has_no_line_and_is_current(world: World, api: str) -> None:
     comment_on(world, None, token="ghp_person")
     thread = only_thread(world, "ghp_person")
     assert (thread.line, thread.outdated) == (None, False)
 
 
-def test_a_thread_whose_lines_are_gone_is_outdated(world: World, way: str) -> None:
+def test_thread_on_removed_lines_is_outdated(world: World, api: str) -> None:
     comment_on(world, 5, token="ghp_person")
     world.fake.push(1, "main")
     thread = only_thread(world, "ghp_person")
     assert (thread.start_line, thread.line, thread.outdated) == (None, None, True)
 
 
-def test_who_resolved_a_thread_is_known(world: World) -> None:
+def test_thread_has_user_who_resolved_it(world: World) -> None:
     for resolver in ("maintainer", BOT, ""):
         world.fake.resolve(comment_on(world, 5), by=resolver)
     comment_on(world, 6)
@@ -131,7 +131,7 @@ def test_who_resolved_a_thread_is_known(world: World) -> None:
     assert [thread.resolved_by for thread in threads] == ["maintainer", "github-actions", "", ""]
 
 
-def test_only_what_the_token_wrote_is_ours(world: World) -> None:
+def test_only_comments_of_the_token_are_ours(world: World) -> None:
     ours, strangers = comment_on(world, 5), comment_on(world, 6)
     strangers.comments[0].author = "mallory"
     strangers.comments[0].body = ours.comments[0].body = (
@@ -147,23 +147,23 @@ def test_only_what_the_token_wrote_is_ours(world: World) -> None:
 
 
 @pytest.mark.parametrize(("editor", "edited"), [("", False), (BOT, False), ("maintainer", True)])
-def test_what_somebody_else_edited_is_told(world: World, editor: str, edited: bool) -> None:
+def test_edit_by_another_user_is_reported(world: World, editor: str, edited: bool) -> None:
     stored, summary = comment_on(world, 5), world.fake.say(1, BOT, SUMMARY)
     answer = world.fake.reply(stored, BOT, "x")
-    for said in (stored.comments[0], answer, summary):
-        world.fake.edit(said, "changed", by=editor)
+    for comment in (stored.comments[0], answer, summary):
+        world.fake.edit(comment, "changed", by=editor)
     conversation = read(world)
     assert conversation.threads[0].edited is edited
     assert conversation.threads[0].replies[0].edited is edited
     assert conversation.comments[0].edited is edited
 
 
-def test_a_reply_that_its_own_author_edited_is_his(world: World) -> None:
+def test_reply_edited_by_its_author_is_not_edited(world: World) -> None:
     world.fake.reply(comment_on(world, 5), "maintainer", "won't fix", edited=True)
     assert not only_thread(world).replies[0].edited
 
 
-def test_what_is_pending_was_not_said(world: World) -> None:
+def test_pending_comments_are_omitted(world: World) -> None:
     comments = [{"path": "src/a.py", "line": 5, "side": "RIGHT", "body": "probe"}]
     probe = {"commit_id": world.head, "body": "marker", "comments": comments}
     world.client().connection.post("/repos/octo/repo/pulls/1/reviews", probe)
@@ -174,7 +174,7 @@ def test_what_is_pending_was_not_said(world: World) -> None:
     ]
 
 
-def test_reviews_have_state_commit_and_address(world: World, way: str) -> None:
+def test_reviews_have_state_commit_and_address(world: World, api: str) -> None:
     for number, state in enumerate(ReviewState):
         world.fake.reviews.append(StoredReview(900 + number, 1, "hubot", f"r{number}", state, world.head))
     reviews = read(world, "ghp_person").reviews
@@ -184,7 +184,7 @@ def test_reviews_have_state_commit_and_address(world: World, way: str) -> None:
     assert reviews[0].url.endswith("#pullrequestreview-900")
 
 
-def test_rewrites_count_force_pushes_and_changes_of_the_base(world: World) -> None:
+def test_rewrites_count_force_pushes_and_base_changes(world: World) -> None:
     world.fake.push(1, "main")
     world.fake.push(1, "feature")
     assert read(world).rewrites == 1
@@ -199,7 +199,7 @@ def test_rewrites_are_unknown_to_rest(world: World) -> None:
     assert read(world).rewrites is None
 
 
-def test_check_runs_are_ours_by_name_and_at_the_head(world: World, way: str) -> None:
+def test_check_runs_are_ours_by_name_at_the_head(world: World, api: str) -> None:
     world.fake.check_runs.extend(
         [
             StoredCheck(72, "hunkwise", world.head, "in_progress", None, external_id="run 2"),
@@ -214,13 +214,13 @@ def test_check_runs_are_ours_by_name_and_at_the_head(world: World, way: str) -> 
     )
 
 
-def test_check_runs_of_another_head_than_asked_for_are_left_out(world: World) -> None:
+def test_check_runs_of_another_head_are_omitted(world: World) -> None:
     world.fake.check_runs.append(StoredCheck(71, "hunkwise", world.head, "completed", "success"))
     assert world.client().conversation(1, world.base).check_runs == ()
 
 
 @pytest.mark.parametrize("token", ["ghs_blind", "ghp_blind"])
-def test_a_token_that_may_not_read_checks_still_reads_the_rest(world: World, way: str, token: str) -> None:
+def test_conversation_is_read_without_permission_for_checks(world: World, api: str, token: str) -> None:
     world.fake.tokens[token] = "write:pulls,none:checks"
     world.fake.check_runs.append(StoredCheck(71, "hunkwise", world.head, "completed", "success"))
     comment_on(world, 5)
@@ -242,7 +242,7 @@ def test_a_token_that_may_not_read_checks_still_reads_the_rest(world: World, way
         ("admin-in-name/read", False),
     ],
 )
-def test_write_access_is_what_github_says_now(world: World, role: str, may: bool) -> None:
+def test_write_access_is_the_current_permission(world: World, role: str, may: bool) -> None:
     stored = comment_on(world, 5)
     world.fake.hub.associations["ann"] = "NONE" if may else "MEMBER"
     world.fake.hub.permissions["ann"] = role
@@ -250,20 +250,20 @@ def test_write_access_is_what_github_says_now(world: World, role: str, may: bool
     assert read(world).writers == ({"ann"} if may else frozenset())
 
 
-def test_each_person_is_asked_for_once_and_few_of_them(
+def test_permissions_are_read_once_per_user_up_to_a_limit(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     stored = comment_on(world, 5)
     world.fake.hub.associations["maintainer"] = "MEMBER"
-    strangers = [f"stranger{number}" for number in range(MAX_PERMISSIONS + 3)]
-    for login in strangers:
+    users = [f"stranger{number}" for number in range(MAX_PERMISSIONS + 3)]
+    for login in users:
         world.fake.reply(stored, login, "by design")
     world.fake.reply(stored, "maintainer", "by design")
     github = world.client()
     for _ in range(2):
         assert github.conversation(1, world.head).writers == {"maintainer"}
-    permissions = [path.split("/")[-2] for _, path in asked(world) if path.endswith("/permission")]
-    assert permissions == ["maintainer", *strangers[: MAX_PERMISSIONS - 1]]
+    permissions = [path.split("/")[-2] for _, path in sent_requests(world) if path.endswith("/permission")]
+    assert permissions == ["maintainer", *users[: MAX_PERMISSIONS - 1]]
     assert caplog.text.count("write access is unknown: 4 (") == 1
 
 
@@ -277,7 +277,7 @@ def test_each_person_is_asked_for_once_and_few_of_them(
         {"status": 200, "html": True, "times": 9},
     ],
 )
-def test_a_permission_that_cannot_be_read_makes_nobody_a_writer(
+def test_unreadable_permission_means_no_write_access(
     world: World, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     stored = comment_on(world, 5)
@@ -290,7 +290,7 @@ def test_a_permission_that_cannot_be_read_makes_nobody_a_writer(
     assert caplog.text.count("write access is unknown: 1 (") == 1
 
 
-def test_lists_are_read_to_their_end_and_only_those_that_have_more(world: World) -> None:
+def test_further_pages_are_read_only_for_lists_that_have_them(world: World) -> None:
     first = comment_on(world, 5)
     hub = world.fake.hub
     for number in range(250):
@@ -309,16 +309,16 @@ def test_lists_are_read_to_their_end_and_only_those_that_have_more(world: World)
     assert wanted == [(True, True, True, True), (True, True, False, False), (True, False, False, False)]
 
 
-def test_a_list_without_end_is_an_error_and_not_half_a_conversation(world: World) -> None:
+def test_endless_list_is_an_error(world: World) -> None:
     world.fake.hub.reviews.extend(
         StoredReview(number, 1, BOT, "", "COMMENTED", world.head) for number in range(1, 3_002)
     )
     with pytest.raises(GitHubError, match="more than 3,000 reviews: too many to be read") as failed:
         read(world)
-    assert (failed.value.kind, len(asked(world))) == (GitHubErrorKind.UNAVAILABLE, MOST_PAGES)
+    assert (failed.value.kind, len(sent_requests(world))) == (GitHubErrorKind.UNAVAILABLE, MOST_PAGES)
 
 
-def test_rests_lists_are_read_to_their_end_too(world: World) -> None:
+def test_all_pages_of_rest_lists_are_read(world: World) -> None:
     world.fake.graphql_refusal = NO_GRAPHQL
     for _ in range(250):
         world.fake.say(1, "hubot", "x")
@@ -330,7 +330,7 @@ def test_rests_lists_are_read_to_their_end_too(world: World) -> None:
         read(world, "ghp_person")
 
 
-def test_a_long_thread_keeps_its_first_and_its_latest_words(world: World) -> None:
+def test_long_thread_has_first_and_latest_comments(world: World) -> None:
     stored = comment_on(world, 5)
     for number in range(80):
         world.fake.reply(stored, "mallory", f"reply {number}")
@@ -351,7 +351,7 @@ def test_a_long_thread_keeps_its_first_and_its_latest_words(world: World) -> Non
         GraphqlRefusal(errors=({"message": "Something went wrong while executing your query."},)),
     ],
 )
-def test_where_graphql_is_refused_rest_is_asked(world: World, refusal: GraphqlRefusal) -> None:
+def test_rest_is_used_if_graphql_is_refused(world: World, refusal: GraphqlRefusal) -> None:
     comment_on(world, 5, token="ghp_person")
     summary = world.fake.say(1, "hubot", SUMMARY)
     world.fake.graphql_refusal = refusal
@@ -374,9 +374,7 @@ def test_where_graphql_is_refused_rest_is_asked(world: World, refusal: GraphqlRe
         {"redirect": "http://evil.example/graphql", "times": 4},
     ],
 )
-def test_where_the_query_fails_for_good_rest_is_asked_and_we_know_ourselves(
-    world: World, fault: dict[str, Any]
-) -> None:
+def test_rest_is_used_with_known_account_if_the_query_fails(world: World, fault: dict[str, Any]) -> None:
     comment_on(world, 5)
     world.fake.fault("POST", "/graphql", asking="reviewThreads", **fault)
     conversation = read(world)
@@ -391,7 +389,7 @@ def test_where_the_query_fails_for_good_rest_is_asked_and_we_know_ourselves(
         (GraphqlRefusal(errors=({"type": "RATE_LIMITED", "message": "x"},)), GitHubErrorKind.RATE_LIMIT),
     ],
 )
-def test_what_rest_would_refuse_too_is_an_error(
+def test_error_that_applies_to_rest_is_not_retried(
     world: World, refusal: GraphqlRefusal, kind: GitHubErrorKind
 ) -> None:
     world.clock.left = 5.0
@@ -399,10 +397,10 @@ def test_what_rest_would_refuse_too_is_an_error(
     with pytest.raises(GitHubError) as failed:
         read(world)
     assert failed.value.kind is kind
-    assert asked(world) == [("POST", "/graphql")]
+    assert sent_requests(world) == [("POST", "/graphql")]
 
 
-def test_an_app_that_cannot_learn_who_it_is_calls_nothing_its_own(world: World) -> None:
+def test_no_comment_is_ours_without_known_account(world: World) -> None:
     comment_on(world, 5)
     world.fake.say(1, BOT, SUMMARY)
     world.fake.graphql_refusal = NO_GRAPHQL
@@ -412,13 +410,13 @@ def test_an_app_that_cannot_learn_who_it_is_calls_nothing_its_own(world: World) 
     assert conversation.comments == ()
 
 
-def test_a_person_is_not_taken_for_the_app_of_that_name(world: World) -> None:
+def test_user_with_the_name_of_the_app_is_distinguished(world: World) -> None:
     comment_on(world, 5).comments[0].author = "github-actions"
     world.fake.fault("POST", "/graphql", asking="reviewThreads", status=403)
     assert not only_thread(world).ours
 
 
-def test_replies_stay_together_when_their_first_comment_is_gone_from_rest(world: World) -> None:
+def test_replies_to_a_deleted_comment_are_one_thread(world: World) -> None:
     stored = comment_on(world, 5, token="ghp_person")
     world.fake.reply(stored, "mallory", "first")
     world.fake.reply(stored, "hubot", "second")
@@ -450,7 +448,7 @@ REST_READS = [
         ({"status": 429, "headers": {"retry-after": "9999"}}, GitHubErrorKind.RATE_LIMIT),
     ],
 )
-def test_what_rest_cannot_read_is_never_half_a_conversation(
+def test_failed_part_of_rest_is_an_error(
     world: World, path: str, fault: dict[str, Any], kind: GitHubErrorKind
 ) -> None:
     world.fake.graphql_refusal = NO_GRAPHQL
@@ -462,9 +460,7 @@ def test_what_rest_cannot_read_is_never_half_a_conversation(
 
 @pytest.mark.parametrize("path", REST_READS)
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_part_that_rest_refuses_is_an_error_unless_it_can_be_spared(
-    world: World, path: str, status: int
-) -> None:
+def test_refused_part_of_rest_is_an_error_unless_optional(world: World, path: str, status: int) -> None:
     world.fake.graphql_refusal = NO_GRAPHQL
     world.fake.fault("GET", path, status=status)
     spared = {r"/user$": "viewer", r"/check-runs$": "check_runs"}
@@ -475,14 +471,14 @@ def test_a_part_that_rest_refuses_is_an_error_unless_it_can_be_spared(
         read(world, "ghp_person")
 
 
-def test_check_runs_without_their_numbers_are_read_by_rest(world: World) -> None:
+def test_check_runs_without_ids_are_read_by_rest(world: World) -> None:
     world.fake.check_runs.append(StoredCheck(71, "hunkwise", world.head, "completed", "success"))
     nameless = {"databaseId": None, "status": "COMPLETED"}
     suites = {"nodes": [{"checkRuns": {"nodes": [nameless]}}]}
     commit = {"commit": {"oid": world.head, "checkSuites": suites}}
     world.fake.fault("POST", "/graphql", status=200, body=data(commits={"nodes": [commit]}))
     assert read(world).check_runs == (CheckRun(71, "completed", "success"),)
-    assert len(asked(world)) == 2
+    assert len(sent_requests(world)) == 2
 
 
 @pytest.mark.parametrize(
@@ -493,7 +489,7 @@ def test_check_runs_without_their_numbers_are_read_by_rest(world: World) -> None
         ({"status": 429, "headers": {"retry-after": "9999"}}, None),
     ],
 )
-def test_an_app_asks_graphql_alone_who_it_is(world: World, fault: dict[str, Any], known: bool | None) -> None:
+def test_app_reads_its_account_by_graphql(world: World, fault: dict[str, Any], known: bool | None) -> None:
     world.fake.fault("POST", "/graphql", asking="reviewThreads", status=403)
     world.fake.fault("POST", "/graphql", **fault)
     if known is None:
@@ -503,77 +499,77 @@ def test_an_app_asks_graphql_alone_who_it_is(world: World, fault: dict[str, Any]
         assert read(world).viewer == ""
 
 
-def data(**given: object) -> dict[str, Any]:
-    """GraphQL's answer for a pull request of which the given fields are told."""
-    nothing = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+def data(**fields: object) -> dict[str, Any]:
+    """Returns the GraphQL response for a pull request with these fields."""
+    empty = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
     pull = {
         "state": "OPEN",
         "headRefOid": "0" * 40,
-        "reviewThreads": nothing,
-        "comments": nothing,
-        "reviews": nothing,
+        "reviewThreads": empty,
+        "comments": empty,
+        "reviews": empty,
     }
-    return {"data": {"viewer": {"login": "me"}, "repository": {"pullRequest": {**pull, **given}}}}
+    return {"data": {"viewer": {"login": "me"}, "repository": {"pullRequest": {**pull, **fields}}}}
 
 
-def comments(*said: dict[str, Any]) -> dict[str, Any]:
-    return {"nodes": list(said), "pageInfo": {"hasNextPage": False, "endCursor": None}}
+def comments(*nodes: dict[str, Any]) -> dict[str, Any]:
+    return {"nodes": list(nodes), "pageInfo": {"hasNextPage": False, "endCursor": None}}
 
 
-SAID = {"fullDatabaseId": "1", "body": "x", "url": "u", "viewerDidAuthor": True, "state": "SUBMITTED"}
+COMMENT = {"fullDatabaseId": "1", "body": "x", "url": "u", "viewerDidAuthor": True, "state": "SUBMITTED"}
 
 
-def answered(world: World, body: dict[str, Any]) -> Conversation:
-    """The conversation that GraphQL's answer makes; REST refuses to be asked instead."""
+def read_response(world: World, body: dict[str, Any]) -> Conversation:
+    """Reads the conversation from a GraphQL response; REST requests are refused."""
     world.fake.fault("POST", "/graphql", status=200, body=body)
     world.fake.fault("GET", "", status=403, times=9)
     return read(world)
 
 
-def test_accounts_that_are_gone_are_ghosts(world: World) -> None:
-    conversation = answered(
-        world, data(author=None, comments=comments({**SAID, "author": None, "editor": None}))
+def test_deleted_accounts_are_ghosts(world: World) -> None:
+    conversation = read_response(
+        world, data(author=None, comments=comments({**COMMENT, "author": None, "editor": None}))
     )
     assert conversation.author == "ghost"
     assert conversation.comments[0].edited is False
 
 
-def test_a_comment_of_a_ghost_that_somebody_edited_is_edited(world: World) -> None:
-    conversation = answered(world, data(comments=comments({**SAID, "editor": {"login": "m"}})))
+def test_edited_comment_of_a_deleted_account_is_edited(world: World) -> None:
+    conversation = read_response(world, data(comments=comments({**COMMENT, "editor": {"login": "m"}})))
     assert conversation.comments[0].edited
 
 
-def test_what_could_not_be_told_beside_the_rest_is_left_open(world: World) -> None:
+def test_missing_optional_fields_are_unknown(world: World) -> None:
     node = {
         "id": "T",
         "path": "a",
         "isResolved": True,
         "resolvedBy": None,
-        "opening": {"nodes": [{**SAID, "reactions": None}]},
+        "opening": {"nodes": [{**COMMENT, "reactions": None}]},
         "latest": {"nodes": []},
     }
-    said = data(reviewThreads=comments(node), timelineItems=None, commits={"nodes": [None]})
+    response = data(reviewThreads=comments(node), timelineItems=None, commits={"nodes": [None]})
     path = ["repository", "pullRequest", "timelineItems"]
-    said["errors"] = [{"type": "FORBIDDEN", "message": "no", "path": path}]
-    conversation = answered(world, said)
+    response["errors"] = [{"type": "FORBIDDEN", "message": "no", "path": path}]
+    conversation = read_response(world, response)
     assert (conversation.rewrites, conversation.check_runs) == (None, ())
     (thread,) = conversation.threads
     assert (thread.resolved, thread.resolved_by, thread.thumbs_down) == (True, "", ())
 
 
 @pytest.mark.parametrize("count", [None, 150])
-def test_more_rewrites_than_are_listed_are_counted(world: World, count: int | None) -> None:
+def test_rewrites_above_the_listed_ones_are_counted(world: World, count: int | None) -> None:
     events = {"nodes": [{"__typename": "BaseRefChangedEvent"}] * 100, "totalCount": count}
-    assert answered(world, data(timelineItems=events)).rewrites == count
+    assert read_response(world, data(timelineItems=events)).rewrites == count
 
 
-def test_a_thread_without_any_comment_is_none(world: World) -> None:
-    empty = {"id": "T", "path": "a", "opening": {"nodes": []}, "latest": {"nodes": [SAID]}}
-    assert answered(world, data(reviewThreads=comments(empty))).threads == ()
+def test_thread_without_comments_is_omitted(world: World) -> None:
+    empty = {"id": "T", "path": "a", "opening": {"nodes": []}, "latest": {"nodes": [COMMENT]}}
+    assert read_response(world, data(reviewThreads=comments(empty))).threads == ()
 
 
-def test_a_review_of_a_new_state_is_a_comment(world: World) -> None:
-    conversation = answered(world, data(reviews=comments({**SAID, "state": "SPARKLING"})))
+def test_review_of_unknown_state_is_a_comment(world: World) -> None:
+    conversation = read_response(world, data(reviews=comments({**COMMENT, "state": "SPARKLING"})))
     assert conversation.reviews[0].state is ReviewState.COMMENTED
 
 
@@ -584,28 +580,28 @@ def test_a_review_of_a_new_state_is_a_comment(world: World) -> None:
         {"comments": None},
         {"reviews": {"nodes": None, "pageInfo": {}}},
         {"comments": {"nodes": [None], "pageInfo": {}}},
-        {"comments": comments({**SAID, "body": None})},
-        {"comments": comments({**SAID, "fullDatabaseId": None})},
-        {"comments": comments({**SAID, "fullDatabaseId": "9" * 400})},
-        {"comments": comments({**SAID, "fullDatabaseId": "one"})},
+        {"comments": comments({**COMMENT, "body": None})},
+        {"comments": comments({**COMMENT, "fullDatabaseId": None})},
+        {"comments": comments({**COMMENT, "fullDatabaseId": "9" * 400})},
+        {"comments": comments({**COMMENT, "fullDatabaseId": "one"})},
         {"reviewThreads": comments({"id": "T", "path": "a"})},
         {"reviews": {"nodes": [], "pageInfo": {"hasNextPage": True}}},
         {"state": None},
         {"headRefOid": 7},
     ],
 )
-def test_a_hole_where_words_belong_is_no_conversation(world: World, broken: dict[str, Any]) -> None:
+def test_null_in_the_response_is_an_error(world: World, broken: dict[str, Any]) -> None:
     with pytest.raises(GitHubError) as failed:
-        answered(world, data(**broken))
-    assert failed.value.kind is GitHubErrorKind.FORBIDDEN  # REST's, which was asked instead
-    assert ("GET", "/repos/octo/repo/pulls/1") in asked(world)
+        read_response(world, data(**broken))
+    assert failed.value.kind is GitHubErrorKind.FORBIDDEN  # of the REST fallback
+    assert ("GET", "/repos/octo/repo/pulls/1") in sent_requests(world)
 
 
-def test_only_a_full_sha_is_asked_for(world: World) -> None:
+def test_only_a_full_sha_is_requested(world: World) -> None:
     with pytest.raises(GitHubError, match="is no commit's SHA"):
         world.client().conversation(1, "main")
 
 
-def test_a_server_under_a_path_is_asked_there(world: World) -> None:
+def test_path_of_the_server_url_is_used(world: World) -> None:
     client: GitHub = world.client(url=f"{world.url}/api/v3/")
     assert client.conversation(1, world.head).viewer == "github-actions"

@@ -1,4 +1,4 @@
-"""The issues that a pull request closes come with the conversation, and their lack costs nothing."""
+"""Linked issues: read together with the conversation, and optional."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ def linked(world: World, token: str = "ghs_write") -> tuple[LinkedIssue, ...]:
     return world.client(token).conversation(1, world.head).linked_issues
 
 
-def test_what_is_closed_comes_in_the_conversations_one_request(world: World) -> None:
+def test_linked_issues_are_in_the_request_of_the_conversation(world: World) -> None:
     world.fake.hub.pulls[1].closes = ISSUES
     world.fake.journal.clear()
     assert linked(world) == READ
     assert [request.path for request in world.fake.journal] == ["/graphql"]
 
 
-def test_a_token_that_may_not_read_issues_reads_the_rest(world: World) -> None:
+def test_conversation_is_read_without_permission_for_issues(world: World) -> None:
     world.fake.hub.pulls[1].closes = ISSUES
     world.fake.tokens["ghs_blind"] = "write:pulls,none:issues"
     assert linked(world, "ghs_blind") == ()
 
 
-def test_ten_issues_are_told(world: World) -> None:
+def test_at_most_ten_issues_are_listed(world: World) -> None:
     world.fake.hub.pulls[1].closes = [StoredIssue(number, "x") for number in range(1, 15)]
     assert [issue.number for issue in linked(world)] == list(range(1, 11))
 
 
-def test_an_old_server_that_does_not_know_them_is_asked_again_without(world: World) -> None:
-    words = "Field 'closingIssuesReferences' doesn't exist on type 'PullRequest'"
-    body: dict[str, Any] = {"errors": [{"message": words, "extensions": {"code": "undefinedField"}}]}
+def test_query_without_issues_is_sent_to_old_servers(world: World) -> None:
+    message = "Field 'closingIssuesReferences' doesn't exist on type 'PullRequest'"
+    body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": "undefinedField"}}]}
     world.fake.fault("POST", "/graphql", status=200, body=body, asking="closingIssuesReferences", times=9)
     world.fake.journal.clear()
     conversation = world.client().conversation(1, world.head)
     assert (conversation.linked_issues, conversation.head_sha) == ((), world.head)
-    asked = [json.dumps(request.json) for request in world.fake.journal]
-    assert ["closingIssuesReferences" in one for one in asked] == [True, False]
+    requests = [json.dumps(request.json) for request in world.fake.journal]
+    assert ["closingIssuesReferences" in one for one in requests] == [True, False]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "value",
     [
         None,
         {},
@@ -60,7 +60,7 @@ def test_an_old_server_that_does_not_know_them_is_asked_again_without(world: Wor
         {"nodes": [None, {"number": None}, {"number": "7"}, {"number": True}]},
     ],
 )
-def test_what_makes_no_sense_of_them_is_left_out(world: World, told: object) -> None:
+def test_invalid_issues_are_omitted(world: World, value: object) -> None:
     nothing = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
     pull = {
         "state": "OPEN",
@@ -68,7 +68,7 @@ def test_what_makes_no_sense_of_them_is_left_out(world: World, told: object) -> 
         "reviewThreads": nothing,
         "comments": nothing,
         "reviews": nothing,
-        "closingIssuesReferences": told,
+        "closingIssuesReferences": value,
     }
     body = {"data": {"viewer": {"login": "me"}, "repository": {"pullRequest": pull}}}
     world.fake.fault("POST", "/graphql", status=200, body=body)

@@ -1,4 +1,4 @@
-"""Every finding ends on a rung that holds or is left to the caller, and nothing is posted twice."""
+"""Publishing reviews: each finding is posted once on the first possible level, or returned to the caller."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ WHERE = {
 
 
 def body(placement: CommentPlan, event: ReviewEvent) -> Page:
-    """What the body says of each finding in it, and the marker."""
-    told = [
+    """Returns a body with each finding and the marker."""
+    listed = [
         f"{finding.title}\n\n{finding_marker(finding, Destination.BODY)}" for finding in placement.in_body
     ]
-    return Page("\n\n".join([f"A review: {event}.", *told, review_marker(RUN, "0" * 40)]))
+    return Page("\n\n".join([f"A review: {event}.", *listed, review_marker(RUN, "0" * 40)]))
 
 
 def rendered(world: World, placement: CommentPlan, **changes: Any) -> ReviewDraft:
@@ -61,7 +61,7 @@ def publish(
     placement: CommentPlan | None = None,
     **changes: Any,
 ) -> PostResult:
-    """Posts the findings as they are placed against the pull request's own files."""
+    """Posts the findings, placed by the pull request's files."""
     if placement is None:
         reader = world.client()
         placement = place(findings, reader.files(reader.pull_request(1)), max_comments=30)
@@ -70,12 +70,12 @@ def publish(
 
 
 def publish_inline(world: World, findings: Sequence[Finding], **changes: Any) -> PostResult:
-    """Posts all of them on their lines, proved or not."""
+    """Posts all findings on their lines, also outside of the diff."""
     return publish(world, placement=CommentPlan(inline=tuple(findings)), **changes)
 
 
 def many(count: int, bad: set[int]) -> list[Finding]:
-    """Findings on lines of the diff, but for the bad ones."""
+    """Returns findings on lines of the diff, except the bad ones."""
     return [
         Finding("src/a.py", Severity.LOW, f"Number {n}", "Why.", Anchor("src/a.py", 50 if n in bad else 5))
         for n in range(count)
@@ -86,13 +86,13 @@ def pending(world: World) -> list[Review]:
     return [review for review in world.fake.reviews if review.state == "PENDING"]
 
 
-def assert_each_is_shown_once(world: World, findings: Sequence[Finding], posted: PostResult) -> None:
-    """Everyone sees each finding once, where the result says, and no review is left pending."""
+def assert_each_is_posted_once(world: World, findings: Sequence[Finding], posted: PostResult) -> None:
+    """Checks that each finding is visible once where the result says, and that no review is pending."""
     assert pending(world) == []
-    shown = [one.body for one in world.fake.reviews] + [one.body for one in world.fake.comments]
+    texts = [one.body for one in world.fake.reviews] + [one.body for one in world.fake.comments]
     assert set(posted.where) == set(findings)
     for one in findings:
-        assert sum(finding_marker(one, posted.where[one]) in text for text in shown) == 1, one.title
+        assert sum(finding_marker(one, posted.where[one]) in text for text in texts) == 1, one.title
 
 
 def add_review(world: World, text: str, author: str = BOT, state: str = "COMMENTED") -> Review:
@@ -101,7 +101,7 @@ def add_review(world: World, text: str, author: str = BOT, state: str = "COMMENT
     return review
 
 
-def test_findings_go_inline_on_the_file_and_into_the_body(world: World) -> None:
+def test_findings_are_inline_on_the_file_and_in_the_body(world: World) -> None:
     posted = publish(world, *ALL)
     assert posted.where == WHERE
     assert (posted.notes, posted.fault) == ((), None)
@@ -118,7 +118,7 @@ def test_findings_go_inline_on_the_file_and_into_the_body(world: World) -> None:
     assert [request.method for request in world.fake.journal] == ["POST", "POST"]
 
 
-def test_a_review_without_findings_is_still_a_review(world: World) -> None:
+def test_review_without_findings_is_posted(world: World) -> None:
     posted = publish(world)
     assert posted.where == {}
     assert world.fake.reviews[0].body.startswith("A review: COMMENT.")
@@ -128,13 +128,13 @@ def test_a_review_without_findings_is_still_a_review(world: World) -> None:
     ("event", "state"),
     [(ReviewEvent.REQUEST_CHANGES, "CHANGES_REQUESTED"), (ReviewEvent.APPROVE, "APPROVED")],
 )
-def test_the_review_asks_for_what_it_was_told_to(world: World, event: ReviewEvent, state: str) -> None:
+def test_review_has_the_given_event(world: World, event: ReviewEvent, state: str) -> None:
     publish(world, INLINE, event=event)
     assert world.fake.reviews[0].state == state
 
 
 @pytest.mark.parametrize("event", [ReviewEvent.REQUEST_CHANGES, ReviewEvent.APPROVE])
-def test_on_ones_own_pull_request_every_review_is_a_comment(world: World, event: ReviewEvent) -> None:
+def test_review_of_own_pull_request_is_a_comment(world: World, event: ReviewEvent) -> None:
     world.fake.hub.pulls[1].author = BOT
     posted = publish(world, INLINE, event=event)
     (stored,) = world.fake.reviews
@@ -143,9 +143,9 @@ def test_on_ones_own_pull_request_every_review_is_a_comment(world: World, event:
     assert "the review is a comment" in posted.notes[0]
 
 
-def test_where_actions_may_not_approve_the_review_is_a_comment(world: World) -> None:
-    words = {"message": "Unprocessable Entity: GitHub Actions is not permitted to approve pull requests."}
-    world.fake.fault("POST", "/reviews", status=422, body=words)
+def test_review_is_a_comment_if_approval_is_not_permitted(world: World) -> None:
+    response = {"message": "Unprocessable Entity: GitHub Actions is not permitted to approve pull requests."}
+    world.fake.fault("POST", "/reviews", status=422, body=response)
     publish(world, INLINE, event=ReviewEvent.APPROVE)
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
 
@@ -162,7 +162,7 @@ def test_where_actions_may_not_approve_the_review_is_a_comment(world: World) -> 
         (51, {50}, 7),
     ],
 )
-def test_lines_that_are_refused_cost_no_other_finding_and_six_requests(
+def test_rejected_lines_do_not_affect_other_findings(
     world: World, count: int, bad: set[int], requests: int
 ) -> None:
     findings = many(count, bad)
@@ -174,29 +174,29 @@ def test_lines_that_are_refused_cost_no_other_finding_and_six_requests(
     assert len(world.fake.journal) == requests
     (stored,) = world.fake.reviews
     assert stored.state == "COMMENTED"
-    assert {kept.review_id for kept in world.fake.comments} == {stored.id}
-    assert_each_is_shown_once(world, findings, posted)
+    assert {comment.review_id for comment in world.fake.comments} == {stored.id}
+    assert_each_is_posted_once(world, findings, posted)
 
 
 @pytest.mark.parametrize("refused_mutation", [False, True])
-def test_what_its_file_does_not_take_either_is_in_the_body(world: World, refused_mutation: bool) -> None:
+def test_finding_rejected_on_its_file_is_in_the_body(world: World, refused_mutation: bool) -> None:
     if refused_mutation:
         world.fake.refused_mutations.add("addPullRequestReviewThread")
     findings = many(30, set())
-    lost = Anchor("nowhere.py", 1)
-    findings[17] = replace(findings[17], path=lost.path, anchor=lost)
+    outside = Anchor("nowhere.py", 1)
+    findings[17] = replace(findings[17], path=outside.path, anchor=outside)
     posted = publish_inline(world, findings)
     assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[17]: Destination.BODY}
-    assert_each_is_shown_once(world, findings, posted)
+    assert_each_is_posted_once(world, findings, posted)
 
 
-def test_a_review_that_is_declined_for_no_line_keeps_all_lines(world: World) -> None:
+def test_review_rejected_for_another_reason_keeps_all_lines(world: World) -> None:
     world.fake.fault("POST", "/reviews$", status=422)
     findings = many(4, set())
     posted = publish_inline(world, findings)
     assert posted.where == dict.fromkeys(findings, Destination.INLINE)
     assert posted.notes == ()
-    assert_each_is_shown_once(world, findings, posted)
+    assert_each_is_posted_once(world, findings, posted)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_review_that_is_declined_for_no_line_keeps_all_lines(world: World) -> 
         "/reviews$",
     ],
 )
-def test_where_threads_or_their_review_are_refused_the_comments_are_posted_one_by_one(
+def test_comments_are_posted_singly_if_threads_are_refused(
     world: World, refusal: GraphqlRefusal | str
 ) -> None:
     if isinstance(refusal, str):
@@ -222,10 +222,10 @@ def test_where_threads_or_their_review_are_refused_the_comments_are_posted_one_b
     below = {findings[0]: Destination.FILE, findings[3]: Destination.FILE}
     assert posted.where == dict.fromkeys(findings, Destination.INLINE) | below
     assert (posted.fault, [review.state for review in world.fake.reviews]) == (None, ["COMMENTED"])
-    assert_each_is_shown_once(world, findings, posted)
+    assert_each_is_posted_once(world, findings, posted)
 
 
-def test_at_a_rate_limit_the_rest_of_the_single_comments_are_in_the_body(world: World) -> None:
+def test_remaining_single_comments_are_in_the_body_after_a_rate_limit(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(403)
     world.clock.left = 30.0
     world.fake.fault(
@@ -238,35 +238,35 @@ def test_at_a_rate_limit_the_rest_of_the_single_comments_are_in_the_body(world: 
         Destination.INLINE,
         *[Destination.BODY] * 3,
     ]
-    assert_each_is_shown_once(world, findings, posted)
+    assert_each_is_posted_once(world, findings, posted)
 
 
-def test_after_a_single_comment_that_may_be_posted_nothing_more_is_posted(world: World) -> None:
+def test_nothing_is_posted_after_a_single_comment_with_unknown_result(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(403)
     world.fake.fault("POST", "/pulls/1/comments", status=502, commit_then_fail=True, asking="Number 2")
     findings = many(5, {4})
     posted = publish_inline(world, findings)
     assert posted.where == dict.fromkeys(findings[:2], Destination.INLINE)
     assert posted.fault is not None
-    assert [kept.body.count("Number 2") for kept in world.fake.comments].count(1) == 1
+    assert [comment.body.count("Number 2") for comment in world.fake.comments].count(1) == 1
     assert world.fake.reviews == []
 
 
-def test_a_comment_that_github_stores_on_no_line_is_moved_to_its_file(world: World) -> None:
+def test_comment_stored_without_line_is_moved_to_its_file(world: World) -> None:
     number = world.fake.hub.next_id()
     thread = {"line": None, "comments": {"nodes": [{"id": node_id(number + 3)}]}}
-    said = {
+    response = {
         "data": {"m0": {"thread": {**thread, "line": 5, "comments": {"nodes": []}}}, "m1": {"thread": thread}}
     }
     world.fake.fault("POST", "/reviews$", status=422)
-    world.fake.fault("POST", "/graphql", status=200, body=said, commit_then_fail=True)
+    world.fake.fault("POST", "/graphql", status=200, body=response, commit_then_fail=True)
     findings = many(2, set())
     posted = publish_inline(world, findings)
     assert posted.where == {findings[0]: Destination.INLINE, findings[1]: Destination.FILE}
-    assert [kept.subject_type for kept in world.fake.comments] == ["line", "file"]
+    assert [comment.subject_type for comment in world.fake.comments] == ["line", "file"]
 
 
-def test_a_body_that_is_declined_leaves_all_to_the_caller(world: World) -> None:
+def test_rejected_body_returns_all_findings_to_the_caller(world: World) -> None:
     world.fake.fault("POST", "/reviews", status=422, times=99, asking='"event"')
     posted = publish(world, ELSEWHERE)
     assert posted.where == {}
@@ -274,29 +274,32 @@ def test_a_body_that_is_declined_leaves_all_to_the_caller(world: World) -> None:
     assert (posted.fault.kind, "422" in posted.fault.message) == ("github invalid", True)
 
 
-def test_a_locked_pull_request_is_not_asked_for_each_comment(world: World) -> None:
+def test_locked_pull_request_is_not_retried_per_comment(world: World) -> None:
     world.fake.fault("POST", "/", status=422, body={"message": "lock prevents review"}, times=99)
     posted = publish_inline(world, many(30, set()))
     assert (posted.where, posted.fault is None) == ({}, False)
     assert len(world.fake.journal) == 24
 
 
-def test_writing_too_quickly_is_not_taken_for_a_bad_line(world: World) -> None:
-    words = {"message": "Validation Failed", "errors": ["was submitted too quickly after a previous comment"]}
-    world.fake.fault("POST", "/reviews", status=422, body=words)
+def test_too_quick_submission_is_not_a_rejected_line(world: World) -> None:
+    response = {
+        "message": "Validation Failed",
+        "errors": ["was submitted too quickly after a previous comment"],
+    }
+    world.fake.fault("POST", "/reviews", status=422, body=response)
     posted = publish_inline(world, many(30, set()))
     assert posted.where == {}
     assert len(world.fake.writes) == 1
 
 
-def test_a_file_comment_that_is_declined_falls_into_the_body(world: World) -> None:
+def test_rejected_file_comment_is_in_the_body(world: World) -> None:
     posted = publish(world, placement=CommentPlan(on_file=(ELSEWHERE, ON_FILE)))
     assert posted.where == {ELSEWHERE: Destination.BODY, ON_FILE: Destination.FILE}
     assert "Elsewhere" in world.fake.reviews[0].body
     assert len(posted.notes) == 1
 
 
-def test_at_a_rate_limit_the_other_file_comments_are_not_tried(world: World) -> None:
+def test_other_file_comments_are_skipped_after_a_rate_limit(world: World) -> None:
     second = Finding("empty.txt", Severity.LOW, "Second", "Why.")
     world.clock.left = 0.0
     world.fake.fault("POST", "/pulls/1/comments", status=429, headers={"retry-after": "60"})
@@ -306,14 +309,14 @@ def test_at_a_rate_limit_the_other_file_comments_are_not_tried(world: World) -> 
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_a_secondary_limit_is_waited_out_within_the_deadline(world: World, status: int) -> None:
+def test_secondary_rate_limit_is_waited_for_within_the_deadline(world: World, status: int) -> None:
     world.fake.fault("POST", "/reviews", status=status, headers={"retry-after": "30"})
     posted = publish(world, INLINE)
     assert posted.where == {INLINE: Destination.INLINE}
     assert world.clock.slept == [30.0]
 
 
-def test_a_limit_past_the_deadline_ends_the_rung(world: World) -> None:
+def test_rate_limit_beyond_the_deadline_ends_the_level(world: World) -> None:
     world.clock.left = 10.0
     world.fake.fault("POST", "/reviews", status=429, headers={"retry-after": "30"})
     posted = publish(world, INLINE)
@@ -324,7 +327,7 @@ def test_a_limit_past_the_deadline_ends_the_rung(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "word"),
+    ("token", "kind"),
     [
         ("ghs_read", "forbidden"),
         ("ghs_wrong", "authentication"),
@@ -332,18 +335,20 @@ def test_a_limit_past_the_deadline_ends_the_rung(world: World) -> None:
         ("ghs_none", "not found"),
     ],
 )
-def test_a_token_that_may_not_write_leaves_all_to_the_caller(world: World, token: str, word: str) -> None:
+def test_token_without_write_permission_returns_all_findings_to_the_caller(
+    world: World, token: str, kind: str
+) -> None:
     world.fake.tokens.update({"ghs_other": "write:issues,read:pulls", "ghs_none": "none"})
     posted = publish(world, *ALL, token=token)
     assert (posted.review_url, posted.where) == (None, {})
     assert posted.fault is not None
-    assert word in posted.fault.kind
+    assert kind in posted.fault.kind
     assert posted.fault.hint
     assert len(world.fake.journal) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_was_posted_on_files_is_told_where_the_review_then_fails(world: World, status: int) -> None:
+def test_posted_file_comments_are_reported_if_the_review_fails(world: World, status: int) -> None:
     world.fake.fault("POST", "/reviews", status=status)
     posted = publish(world, *ALL)
     assert posted.where == {ON_FILE: Destination.FILE}
@@ -352,7 +357,7 @@ def test_what_was_posted_on_files_is_told_where_the_review_then_fails(world: Wor
 
 @pytest.mark.parametrize("path", ["/reviews$", "/graphql", "/events$"])
 @pytest.mark.parametrize("status", [401, 429])
-def test_a_limit_or_a_bad_token_in_the_midst_leaves_all_to_the_caller(
+def test_rate_limit_or_invalid_token_returns_all_findings_to_the_caller(
     world: World, status: int, path: str
 ) -> None:
     world.clock.left = 0.0
@@ -363,7 +368,7 @@ def test_a_limit_or_a_bad_token_in_the_midst_leaves_all_to_the_caller(
     assert (world.fake.reviews, world.fake.comments) == ([], [])
 
 
-def test_a_head_that_moved_on_is_stale_and_nothing_is_posted(world: World) -> None:
+def test_moved_head_is_stale_and_nothing_is_posted(world: World) -> None:
     world.fake.when("POST", "/reviews", lambda: world.fake.push(1, world.base))
     posted = publish_inline(world, [INLINE])
     assert posted.where == {}
@@ -373,13 +378,13 @@ def test_a_head_that_moved_on_is_stale_and_nothing_is_posted(world: World) -> No
     assert len(world.fake.writes) == 1
 
 
-def test_a_review_of_a_commit_that_is_gone_is_stale_without_comments_too(world: World) -> None:
+def test_review_of_a_missing_commit_is_stale(world: World) -> None:
     world.fake.push(1, world.base)
     posted = publish(world, placement=CommentPlan(in_body=(ELSEWHERE,)))
     assert "moved on" in (posted.stale or "")
 
 
-def test_a_pull_request_that_was_closed_takes_no_second_try(world: World) -> None:
+def test_closed_pull_request_is_not_retried(world: World) -> None:
     world.fake.when("POST", "/reviews", lambda: world.fake.close(1))
     posted = publish_inline(world, [OFF])
     assert posted.where == {}
@@ -399,7 +404,7 @@ FAULTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_review_is_posted_once(world: World, fault: dict[str, Any], stored: bool) -> None:
+def test_review_is_posted_once(world: World, fault: dict[str, Any], stored: bool) -> None:
     world.fake.fault("POST", "/reviews", commit_then_fail=stored, **fault)
     posted = publish(world, INLINE)
     assert len(world.fake.reviews) == 1
@@ -410,20 +415,20 @@ def test_a_review_is_posted_once(world: World, fault: dict[str, Any], stored: bo
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if "html_url" not in str(fault)])
-def test_a_file_comment_is_posted_once(world: World, fault: dict[str, Any], stored: bool) -> None:
+def test_file_comment_is_posted_once(world: World, fault: dict[str, Any], stored: bool) -> None:
     world.fake.fault("POST", "/pulls/1/comments", commit_then_fail=stored, **fault)
     posted = publish(world, ON_FILE)
-    assert [kept.path for kept in world.fake.comments] == ["logo.png"]
+    assert [comment.path for comment in world.fake.comments] == ["logo.png"]
     assert posted.where == {ON_FILE: Destination.FILE}
 
 
-def test_the_same_words_on_another_head_or_by_another_are_not_the_comment_that_was_lost(
+def test_equal_comment_of_another_head_or_author_is_not_the_lost_one(
     world: World,
 ) -> None:
     text = comment(ON_FILE, server_url=world.url, where=Destination.FILE)
     old = Comment(1, 1, BOT, text, "logo.png", world.base, "", subject_type="file")
-    strange = replace(old, id=2, author="mallory", commit_id=world.head)
-    world.fake.comments.extend([old, strange, replace(old, id=3, path="empty.txt", commit_id=world.head)])
+    by_other = replace(old, id=2, author="mallory", commit_id=world.head)
+    world.fake.comments.extend([old, by_other, replace(old, id=3, path="empty.txt", commit_id=world.head)])
     world.fake.fault("POST", "/pulls/1/comments", status=502)
     publish(world, ON_FILE)
     assert len(world.fake.comments) == 4
@@ -432,7 +437,7 @@ def test_the_same_words_on_another_head_or_by_another_are_not_the_comment_that_w
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("path", ["/reviews$", "/graphql", "/events$"])
-def test_a_lost_answer_on_the_way_posts_nothing_twice(
+def test_lost_response_posts_nothing_twice(
     world: World, path: str, fault: dict[str, Any], stored: bool
 ) -> None:
     world.fake.fault("POST", path, commit_then_fail=stored, asking='^(?!.*"comments": )', **fault)
@@ -440,14 +445,14 @@ def test_a_lost_answer_on_the_way_posts_nothing_twice(
     posted = publish_inline(world, findings)
     assert posted.where == dict.fromkeys(findings, Destination.INLINE) | {findings[2]: Destination.FILE}
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
-    assert_each_is_shown_once(world, findings, posted)
+    assert_each_is_posted_once(world, findings, posted)
 
 
-def test_an_outcome_that_github_does_not_tell_is_looked_up(world: World) -> None:
+def test_missing_outcome_is_looked_up(world: World) -> None:
     """One comment was added and its outcome lost, one was not added, and one outcome is missing."""
     error = {"type": "SERVICE_UNAVAILABLE", "message": "Something went wrong.", "path": ["m1"]}
-    said = {"data": {"m0": {"thread": None}, "m1": None}, "errors": [error]}
-    world.fake.fault("POST", "/graphql", status=200, body=said, commit_then_fail=True)
+    response = {"data": {"m0": {"thread": None}, "m1": None}, "errors": [error]}
+    world.fake.fault("POST", "/graphql", status=200, body=response, commit_then_fail=True)
     findings = many(3, {0})
     posted = publish_inline(world, findings)
     assert [posted.where[one] for one in findings] == [
@@ -455,10 +460,10 @@ def test_an_outcome_that_github_does_not_tell_is_looked_up(world: World) -> None
         Destination.INLINE,
         Destination.INLINE,
     ]
-    assert_each_is_shown_once(world, findings, posted)
+    assert_each_is_posted_once(world, findings, posted)
 
 
-def test_where_added_comments_cannot_be_seen_nothing_is_posted(world: World) -> None:
+def test_nothing_is_posted_if_added_comments_cannot_be_read(world: World) -> None:
     world.fake.fault(
         "POST", "/graphql", status=502, commit_then_fail=True, asking="addPullRequestReviewThread"
     )
@@ -470,33 +475,33 @@ def test_where_added_comments_cannot_be_seen_nothing_is_posted(world: World) -> 
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", FAULTS[1:4])
-def test_a_begun_review_is_deleted_although_the_answer_to_that_is_lost(
+def test_pending_review_is_deleted_despite_a_lost_response(
     world: World, fault: dict[str, Any], stored: bool
 ) -> None:
     world.fake.refused_mutations.add("addPullRequestReviewThread")
     world.fake.fault("DELETE", "/reviews/", commit_then_fail=stored, **fault)
     findings = many(5, {4})
-    assert_each_is_shown_once(world, findings, publish_inline(world, findings))
+    assert_each_is_posted_once(world, findings, publish_inline(world, findings))
 
 
-def test_a_begun_review_that_was_neither_submitted_nor_deleted_is_deleted_by_the_next_run(
+def test_next_run_deletes_a_leftover_pending_review(
     world: World,
 ) -> None:
     world.fake.fault("POST", "/graphql", status=401, commit_then_fail=True)
     world.fake.fault("DELETE", "/reviews/", status=502, times=3)
     findings = many(5, {4})
     assert publish_inline(world, findings).where == {}
-    (left,) = pending(world)
-    assert left.body == review_marker(RUN, "0" * 40)
-    again = review_marker("4712.decaf", "0" * 40)
+    (leftover,) = pending(world)
+    assert leftover.body == review_marker(RUN, "0" * 40)
+    marker = review_marker("4712.decaf", "0" * 40)
     posted = publish_inline(
-        world, findings, marker=again, body=lambda placement, event: Page(f"Again.\n\n{again}")
+        world, findings, marker=marker, body=lambda placement, event: Page(f"Again.\n\n{marker}")
     )
-    assert [review.body for review in world.fake.reviews] == [f"Again.\n\n{again}"]
-    assert_each_is_shown_once(world, findings, posted)
+    assert [review.body for review in world.fake.reviews] == [f"Again.\n\n{marker}"]
+    assert_each_is_posted_once(world, findings, posted)
 
 
-def test_a_leftover_of_an_earlier_run_stands_in_the_way_of_no_file_comment(world: World) -> None:
+def test_leftover_pending_review_does_not_block_file_comments(world: World) -> None:
     add_review(world, review_marker("1.dead", world.base), state="PENDING")
     posted = publish(world, *ALL)
     assert posted.where == WHERE
@@ -504,9 +509,7 @@ def test_a_leftover_of_an_earlier_run_stands_in_the_way_of_no_file_comment(world
 
 
 @pytest.mark.parametrize("text", ["My own words.", f"My words on {review_marker('1.dead', '0' * 40)}", ""])
-def test_a_pending_review_of_another_tool_with_the_same_account_is_not_touched(
-    world: World, text: str
-) -> None:
+def test_pending_review_of_another_tool_with_same_account_is_not_deleted(world: World, text: str) -> None:
     theirs = add_review(world, text, state="PENDING")
     posted = publish(world, *ALL)
     assert posted.where == {}
@@ -517,14 +520,14 @@ def test_a_pending_review_of_another_tool_with_the_same_account_is_not_touched(
 
 
 @pytest.mark.parametrize("text", [review_marker("1.dead", "0" * 40), "Mine."])
-def test_a_pending_review_that_appears_in_the_midst_is_deleted_if_it_is_ours(world: World, text: str) -> None:
+def test_concurrent_pending_review_is_deleted_if_it_is_ours(world: World, text: str) -> None:
     world.fake.when(
         "POST", "/reviews$", lambda: add_review(world, text, state="PENDING"), body='^(?!.*"event")'
     )
     findings = many(5, {4})
     posted = publish_inline(world, findings)
     if text != "Mine.":
-        assert_each_is_shown_once(world, findings, posted)
+        assert_each_is_posted_once(world, findings, posted)
         return
     assert posted.where == {}
     assert posted.fault is not None
@@ -532,7 +535,7 @@ def test_a_pending_review_that_appears_in_the_midst_is_deleted_if_it_is_ours(wor
     assert [review.body for review in world.fake.reviews] == ["Mine."]
 
 
-def test_a_review_that_is_never_stored_is_tried_three_times(world: World) -> None:
+def test_unstored_review_is_tried_three_times(world: World) -> None:
     world.fake.fault("POST", "/reviews", status=502, times=9)
     posted = publish(world, INLINE)
     assert len(world.fake.writes) == 3
@@ -540,7 +543,7 @@ def test_a_review_that_is_never_stored_is_tried_three_times(world: World) -> Non
     assert posted.where == {}
 
 
-def test_where_it_cannot_be_known_whether_it_was_stored_nothing_is_posted_again(world: World) -> None:
+def test_no_retry_if_stored_reviews_cannot_be_read(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(403)
     world.fake.fault("POST", "/reviews", status=502)
     posted = publish(world, INLINE)
@@ -551,9 +554,7 @@ def test_where_it_cannot_be_known_whether_it_was_stored_nothing_is_posted_again(
 
 
 @pytest.mark.parametrize(("status", "answer"), [(404, None), (200, {}), (200, {"login": ""})])
-def test_who_does_not_know_who_they_are_posts_nothing_again(
-    world: World, status: int, answer: dict[str, str] | None
-) -> None:
+def test_no_retry_without_known_account(world: World, status: int, answer: dict[str, str] | None) -> None:
     world.fake.fault("GET", "/user$", status=status, body=answer)
     world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)
     posted = publish(world, INLINE, token="ghp_person")
@@ -561,7 +562,7 @@ def test_who_does_not_know_who_they_are_posts_nothing_again(
     assert len(world.fake.reviews) == 1
 
 
-def test_a_person_finds_their_own_review_again(world: World) -> None:
+def test_review_of_a_user_token_is_found(world: World) -> None:
     world.fake.graphql_refusal = GraphqlRefusal(404)
     world.fake.fault("POST", "/reviews", status=502, commit_then_fail=True)
     posted = publish(world, INLINE, token="ghp_person")
@@ -569,11 +570,11 @@ def test_a_person_finds_their_own_review_again(world: World) -> None:
     assert posted.where == {INLINE: Destination.INLINE}
 
 
-def test_a_strangers_review_with_our_marker_is_not_ours(world: World) -> None:
+def test_review_of_another_author_with_our_marker_is_not_ours(world: World) -> None:
     for number in range(101):
-        strange = number == 100
+        by_other = number == 100
         add_review(
-            world, review_marker(RUN, "0" * 40) if strange else "earlier", "mallory" if strange else BOT
+            world, review_marker(RUN, "0" * 40) if by_other else "earlier", "mallory" if by_other else BOT
         )
     world.fake.fault("POST", "/reviews", status=502)
     posted = publish(world, INLINE)
@@ -581,7 +582,7 @@ def test_a_strangers_review_with_our_marker_is_not_ours(world: World) -> None:
     assert posted.where == {INLINE: Destination.INLINE}
 
 
-def test_a_pending_review_is_not_taken_for_the_review(world: World) -> None:
+def test_pending_review_is_not_the_submitted_review(world: World) -> None:
     add_review(world, review_marker(RUN, "0" * 40), state="PENDING")
     world.fake.fault("POST", "/reviews", status=502)
     posted = publish(world, INLINE)
@@ -589,7 +590,7 @@ def test_a_pending_review_is_not_taken_for_the_review(world: World) -> None:
     assert [review.state for review in world.fake.reviews] == ["COMMENTED"]
 
 
-def test_a_list_without_end_is_read_to_a_bound_and_nothing_is_posted_again(world: World) -> None:
+def test_endless_list_is_read_to_a_limit_without_retry(world: World) -> None:
     reviews = [{"id": 1, "body": "", "user": {"login": "x", "type": "User"}}] * 100
     world.fake.fault("GET", "/reviews", status=200, body=reviews, times=99)
     world.fake.fault("POST", "/reviews", status=502)
@@ -599,7 +600,7 @@ def test_a_list_without_end_is_read_to_a_bound_and_nothing_is_posted_again(world
     assert sum("/reviews" in request.path for request in world.fake.journal) == 31
 
 
-def test_a_secret_does_not_leave(world: World) -> None:
+def test_review_with_a_secret_is_not_sent(world: World) -> None:
     leaky = Finding("src/a.py", Severity.LOW, "Leak", SECRET, Anchor("src/a.py", 5))
     posted = publish(world, leaky)
     assert world.fake.writes == []
@@ -607,7 +608,7 @@ def test_a_secret_does_not_leave(world: World) -> None:
     assert SECRET not in posted.fault.message
 
 
-def test_findings_that_the_body_could_only_count_are_left_to_the_caller(world: World) -> None:
+def test_findings_only_counted_in_the_body_are_returned_to_the_caller(world: World) -> None:
     posted = publish(world, INLINE, ELSEWHERE, body=lambda placement, event: Page("One more.", (ELSEWHERE,)))
     assert posted.where == {INLINE: Destination.INLINE}
     assert posted.review_url is not None

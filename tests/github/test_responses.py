@@ -1,4 +1,4 @@
-"""Each refusal says what failed, in GitHub's own words, and what to do about it."""
+"""Errors of GitHub's responses: kind, message and hint, and parsing of JSON."""
 
 from __future__ import annotations
 
@@ -23,51 +23,51 @@ from hunkwise.github.responses import (
 REQUEST = "GET /repos/o/r"
 
 
-def said(status: int, message: str = "", errors: object = None, **headers: str) -> ApiResponse:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ApiResponse(status, named, json.dumps({"message": message, "errors": errors}))
+def reply(status: int, message: str = "", errors: object = None, **headers: str) -> ApiResponse:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ApiResponse(status, fields, json.dumps({"message": message, "errors": errors}))
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "message", "hint"),
     [
-        (said(401, "Bad credentials"), GitHubErrorKind.AUTHENTICATION, "did not accept the token", "`github-token`"),
+        (reply(401, "Bad credentials"), GitHubErrorKind.AUTHENTICATION, "did not accept the token", "`github-token`"),
         (
-            said(403, "Resource not accessible by integration"),
+            reply(403, "Resource not accessible by integration"),
             GitHubErrorKind.FORBIDDEN,
             "declined GET /repos/o/r with 403 (Resource not accessible by integration)",
             "permissions: pull-requests: write",
         ),
         (
-            said(403, "Unable to create comment because issue is locked."),
+            reply(403, "Unable to create comment because issue is locked."),
             GitHubErrorKind.LOCKED,
             "with 403 (Unable to create comment because issue is locked.)",
             "Unlock the conversation",
         ),
-        (said(403, "Repository access blocked"), GitHubErrorKind.FORBIDDEN, "blocked", "permissions"),
+        (reply(403, "Repository access blocked"), GitHubErrorKind.FORBIDDEN, "blocked", "permissions"),
         (
-            said(404, "Not Found"),
+            reply(404, "Not Found"),
             GitHubErrorKind.NOT_FOUND,
             "nothing at GET /repos/o/r",
             "owner, repository and number",
         ),
-        (said(410), GitHubErrorKind.NOT_FOUND, "nothing at", "may read"),
+        (reply(410), GitHubErrorKind.NOT_FOUND, "nothing at", "may read"),
         (
-            said(403, "API rate limit exceeded", x_ratelimit_remaining="0", x_ratelimit_reset="1767323045"),
+            reply(403, "API rate limit exceeded", x_ratelimit_remaining="0", x_ratelimit_reset="1767323045"),
             GitHubErrorKind.RATE_LIMIT,
             "rate limit is reached",
             "after 03:04 UTC on 2026-01-02",
         ),
-        (said(429, "", retry_after="90"), GitHubErrorKind.RATE_LIMIT, "rate limit", "in 90 seconds"),
-        (said(403, "x", x_ratelimit_remaining="0"), GitHubErrorKind.RATE_LIMIT, "rate limit", "in some minutes"),
-        (said(403, "You have exceeded a secondary rate limit"), GitHubErrorKind.RATE_LIMIT, "rate", "in 60 seconds"),
+        (reply(429, "", retry_after="90"), GitHubErrorKind.RATE_LIMIT, "rate limit", "in 90 seconds"),
+        (reply(403, "x", x_ratelimit_remaining="0"), GitHubErrorKind.RATE_LIMIT, "rate limit", "in some minutes"),
+        (reply(403, "You have exceeded a secondary rate limit"), GitHubErrorKind.RATE_LIMIT, "rate", "in 60 seconds"),
         (
-            said(422, "Unprocessable Entity", ["bad line", {"message": "m"}, {"field": "f", "code": "c"}, 7]),
+            reply(422, "Unprocessable Entity", ["bad line", {"message": "m"}, {"field": "f", "code": "c"}, 7]),
             GitHubErrorKind.INVALID,
             "with 422 (Unprocessable Entity: bad line: m: f c)",
             "",
         ),
-        (said(409, "Git Repository is empty."), GitHubErrorKind.INVALID, "with 409", ""),
+        (reply(409, "Git Repository is empty."), GitHubErrorKind.INVALID, "with 409", ""),
         (ApiResponse(502, {}, "<html>"), GitHubErrorKind.UNAVAILABLE, "with 502.", "Run the job again"),
         (ApiResponse(500, {}, "[]"), GitHubErrorKind.UNAVAILABLE, "with 500.", "Run the job again"),
         (
@@ -79,7 +79,7 @@ def said(status: int, message: str = "", errors: object = None, **headers: str) 
         (ApiResponse(307), GitHubErrorKind.UNAVAILABLE, "to another address", "renamed"),
     ],
 )  # fmt: skip
-def test_a_refusal_has_kind_words_and_remedy(
+def test_error_response_has_kind_message_and_hint(
     answer: ApiResponse, kind: GitHubErrorKind, message: str, hint: str
 ) -> None:
     error = refusal_error(answer, REQUEST)
@@ -104,7 +104,9 @@ def test_a_refusal_has_kind_words_and_remedy(
         ),
     ],
 )
-def test_no_answer_says_why(cause: Exception, kind: GitHubErrorKind, message: str) -> None:
+def test_missing_response_is_an_error_with_reason(
+    cause: Exception, kind: GitHubErrorKind, message: str
+) -> None:
     error = unreachable_error(cause, REQUEST)
     assert error.kind is kind
     assert message in error.message
@@ -114,28 +116,28 @@ def test_no_answer_says_why(cause: Exception, kind: GitHubErrorKind, message: st
 @pytest.mark.parametrize(
     ("answer", "seconds"),
     [
-        (said(429, retry_after="7"), 7.0),
-        (said(403, "secondary rate limit"), 60.0),
-        (said(429), 60.0),
-        (said(403, "secondary rate limit", retry_after="soon"), 60.0),
-        (said(403, "secondary rate limit", retry_after="\u0663"), 60.0),
-        (said(403, "API rate limit exceeded", x_ratelimit_remaining="0", x_ratelimit_reset="1030"), 31.0),
-        (said(429, "", x_ratelimit_remaining="0", x_ratelimit_reset="900"), 1.0),
-        (said(403, "API rate limit exceeded", x_ratelimit_remaining="0"), None),
-        (said(403, "x", x_ratelimit_remaining="0", x_ratelimit_reset="9" * 12), None),
-        (said(403, "Resource not accessible by integration"), None),
-        (said(500, retry_after="7"), None),
+        (reply(429, retry_after="7"), 7.0),
+        (reply(403, "secondary rate limit"), 60.0),
+        (reply(429), 60.0),
+        (reply(403, "secondary rate limit", retry_after="soon"), 60.0),
+        (reply(403, "secondary rate limit", retry_after="\u0663"), 60.0),
+        (reply(403, "API rate limit exceeded", x_ratelimit_remaining="0", x_ratelimit_reset="1030"), 31.0),
+        (reply(429, "", x_ratelimit_remaining="0", x_ratelimit_reset="900"), 1.0),
+        (reply(403, "API rate limit exceeded", x_ratelimit_remaining="0"), None),
+        (reply(403, "x", x_ratelimit_remaining="0", x_ratelimit_reset="9" * 12), None),
+        (reply(403, "Resource not accessible by integration"), None),
+        (reply(500, retry_after="7"), None),
     ],
 )
-def test_a_rate_limit_says_how_long_to_wait(answer: ApiResponse, seconds: float | None) -> None:
+def test_rate_limit_has_seconds_to_wait(answer: ApiResponse, seconds: float | None) -> None:
     assert wait_asked(answer, 1_000.0) == seconds
 
 
-def test_a_senseless_answer_is_no_answer() -> None:
+def test_invalid_response_counts_as_unavailable() -> None:
     assert malformed_response_error(REQUEST, "it is no JSON").kind is GitHubErrorKind.UNAVAILABLE
 
 
-def test_a_shape_reads_what_is_there_and_refuses_what_is_not() -> None:
+def test_json_value_reads_fields_and_rejects_missing_ones() -> None:
     shape = JsonValue({"a": {"b": "text", "n": 3, "l": [1]}, "t": True, "z": None}, REQUEST)
     assert shape.text("a.b") == "text"
     assert shape.number("a.n") == 3
@@ -149,12 +151,12 @@ def test_a_shape_reads_what_is_there_and_refuses_what_is_not() -> None:
 
 
 @pytest.mark.parametrize("value", [{}, {"a": None}, {"a": 1}, [], "text"])
-def test_a_shape_of_another_type_is_senseless(value: object) -> None:
+def test_value_of_another_type_is_an_error(value: object) -> None:
     with pytest.raises(Exception, match=r"makes no sense: no text at `a\.b`"):
         JsonValue(value, REQUEST).text("a.b")
 
 
-def test_a_number_and_a_list_that_are_missing_are_named() -> None:
+def test_error_names_missing_number_or_list() -> None:
     with pytest.raises(Exception, match="no number at `n`"):
         JsonValue({}, REQUEST).number("n")
     with pytest.raises(Exception, match="no list at `l`"):
@@ -165,16 +167,16 @@ def test_a_number_and_a_list_that_are_missing_are_named() -> None:
         JsonValue({}, REQUEST).certain("t")
 
 
-@pytest.mark.parametrize("hole", [None, 7, []])
-def test_a_hole_in_a_list_of_objects_is_senseless(hole: object) -> None:
+@pytest.mark.parametrize("entry", [None, 7, []])
+def test_null_in_a_list_of_objects_is_an_error(entry: object) -> None:
     with pytest.raises(Exception, match="an entry of its list is no object"):
-        JsonValue({"l": [{}, hole]}, REQUEST).objects("l")
+        JsonValue({"l": [{}, entry]}, REQUEST).objects("l")
 
 
 GRAPHQL_REQUEST = "POST /graphql"
 
 
-def answered(value: object) -> Any:
+def read_graphql(value: object) -> Any:
     return read_answer(JsonValue(value, GRAPHQL_REQUEST))
 
 
@@ -195,23 +197,23 @@ def answered(value: object) -> Any:
     ],
 )
 @pytest.mark.parametrize("listed", [True, False])
-def test_an_answer_without_data_is_its_first_error(
+def test_response_without_data_raises_its_first_error(
     error: object, kind: GitHubErrorKind, listed: bool
 ) -> None:
     with pytest.raises(GitHubError) as refused:
-        answered({"data": None, "errors": [error] if listed else error or {"message": ""}})
+        read_graphql({"data": None, "errors": [error] if listed else error or {"message": ""}})
     assert refused.value.kind is kind
 
 
 @pytest.mark.parametrize("value", [{}, [], {"data": None}, {"data": [], "errors": []}, {"data": "x"}])
-def test_an_answer_with_neither_is_senseless(value: object) -> None:
+def test_response_without_data_and_errors_is_an_error(value: object) -> None:
     with pytest.raises(GitHubError, match="neither data nor errors"):
-        answered(value)
+        read_graphql(value)
 
 
-def test_what_was_answered_stands_beside_what_was_refused() -> None:
+def test_data_is_available_beside_refused_fields() -> None:
     fault = {"type": "FORBIDDEN", "message": "Resource not accessible by integration", "path": ["b", 0, "c"]}
-    answer = answered({"data": {"a": {"t": "x"}, "b": [{"c": None}]}, "errors": [fault]})
+    answer = read_graphql({"data": {"a": {"t": "x"}, "b": [{"c": None}]}, "errors": [fault]})
     assert answer.data.text("a.t") == "x"
     assert answer.fault_at("a") is None
     assert answer.fault_at("b", 1) is None
@@ -222,13 +224,13 @@ def test_what_was_answered_stands_beside_what_was_refused() -> None:
 
 
 @pytest.mark.parametrize("path", [None, "b", {}, [[]]])
-def test_an_error_without_a_sound_path_stands_for_everything(path: object) -> None:
-    answer = answered({"data": {"a": 1}, "errors": [{"message": "x", "path": path}]})
+def test_error_without_valid_path_applies_to_all_fields(path: object) -> None:
+    answer = read_graphql({"data": {"a": 1}, "errors": [{"message": "x", "path": path}]})
     assert answer.fault_at("a") is not None
 
 
-def test_whole_data_is_given_whole() -> None:
-    assert answered({"data": {"a": 1}}).whole.number("a") == 1
+def test_complete_data_is_returned() -> None:
+    assert read_graphql({"data": {"a": 1}}).whole.number("a") == 1
 
 
 @pytest.mark.parametrize(
@@ -244,6 +246,6 @@ def test_whole_data_is_given_whole() -> None:
         (200, "a rate of text", 200),
     ],
 )
-def test_only_a_limit_itself_counts_as_one(status: int, body: object, seen: int) -> None:
+def test_only_rate_limit_errors_have_status_429(status: int, body: object, seen: int) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
     assert status_seen(ApiResponse(status, {}, text)).status == seen

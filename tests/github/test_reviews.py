@@ -1,4 +1,4 @@
-"""A review that was overtaken is dismissed once; one that nobody has seen is deleted."""
+"""Dismissing outdated reviews, and deleting pending ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_review(world: World, state: str) -> Review:
 
 
 @pytest.mark.parametrize("state", ["CHANGES_REQUESTED", "APPROVED"])
-def test_a_review_is_dismissed(world: World, state: str) -> None:
+def test_review_is_dismissed(world: World, state: str) -> None:
     review = add_review(world, state)
     Reviews(world.writer()).dismiss(review.id, "Nothing blocks any more.")
     assert (review.state, review.dismissal) == ("DISMISSED", "Nothing blocks any more.")
@@ -35,7 +35,7 @@ def test_a_review_is_dismissed(world: World, state: str) -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", LOST)
-def test_a_dismissal_whose_answer_is_lost_holds(world: World, fault: dict[str, Any], stored: bool) -> None:
+def test_dismissal_holds_after_a_lost_response(world: World, fault: dict[str, Any], stored: bool) -> None:
     other, review = add_review(world, "COMMENTED"), add_review(world, "CHANGES_REQUESTED")
     world.fake.fault("PUT", "/dismissals", commit_then_fail=stored, **fault)
     Reviews(world.writer()).dismiss(review.id, "Nothing blocks any more.")
@@ -43,7 +43,7 @@ def test_a_dismissal_whose_answer_is_lost_holds(world: World, fault: dict[str, A
     assert len(world.fake.writes) == (1 if stored else 2)
 
 
-def test_what_a_person_dismissed_stays_so(world: World) -> None:
+def test_review_dismissed_by_a_person_is_not_dismissed_again(world: World) -> None:
     Reviews(world.writer()).dismiss(add_review(world, "DISMISSED").id, "Nothing blocks any more.")
 
 
@@ -58,7 +58,7 @@ def test_what_a_person_dismissed_stays_so(world: World) -> None:
         (502, GitHubErrorKind.UNAVAILABLE),
     ],
 )
-def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: GitHubErrorKind) -> None:
+def test_refused_dismissal_is_an_error_with_reason(world: World, status: int, kind: GitHubErrorKind) -> None:
     review = add_review(world, "CHANGES_REQUESTED")
     world.clock.left = 0.0
     world.fake.fault("PUT", "/dismissals", status=status, times=3)
@@ -68,7 +68,7 @@ def test_a_dismissal_that_is_refused_says_why(world: World, status: int, kind: G
     assert review.state == "CHANGES_REQUESTED"
 
 
-def test_a_secret_in_a_message_does_not_leave(world: World) -> None:
+def test_message_with_a_secret_is_not_sent(world: World) -> None:
     review = add_review(world, "CHANGES_REQUESTED")
     with pytest.raises(GitHubError, match="secrets"):
         Reviews(world.writer()).dismiss(review.id, "It is a-secret-of-ours.")
@@ -77,14 +77,14 @@ def test_a_secret_in_a_message_does_not_leave(world: World) -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("fault", LOST)
-def test_a_pending_review_is_deleted(world: World, fault: dict[str, Any], stored: bool) -> None:
+def test_pending_review_is_deleted(world: World, fault: dict[str, Any], stored: bool) -> None:
     review = add_review(world, "PENDING")
     world.fake.fault("DELETE", "/reviews/", commit_then_fail=stored, **fault)
     Reviews(world.writer()).delete_pending(review.id)
     assert world.fake.reviews == []
 
 
-def test_a_review_that_others_have_seen_is_not_deleted(world: World) -> None:
+def test_submitted_review_is_not_deleted(world: World) -> None:
     review = add_review(world, "COMMENTED")
     with pytest.raises(GitHubError) as caught:
         Reviews(world.writer()).delete_pending(review.id)

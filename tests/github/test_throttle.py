@@ -1,4 +1,4 @@
-"""Writes keep to a pace that GitHub takes."""
+"""Throttling of writes by GitHub's limits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hunkwise.github.connection import Throttle
 from tests.github.conftest import Clock
 
 
-def paced(clock: Clock) -> Throttle:
+def create_throttle(clock: Clock) -> Throttle:
     return Throttle(clock=clock.elapsed, sleep=clock.sleep, deadline=clock.deadline)
 
 
 def times(clock: Clock, writes: int, at_once: int = 1) -> list[float]:
-    """When each of so many writes was sent."""
-    pace = paced(clock)
+    """Returns the time of each write."""
+    pace = create_throttle(clock)
     sent: list[float] = []
     for _ in range(writes):
         pace.admit(at_once, "POST /x")
@@ -25,33 +25,33 @@ def times(clock: Clock, writes: int, at_once: int = 1) -> list[float]:
     return sent
 
 
-def test_forty_writes_leave_at_once_and_further_ones_a_second_apart() -> None:
+def test_forty_writes_are_immediate_and_further_ones_a_second_apart() -> None:
     sent = times(Clock(), 60)
     assert sent[:40] == [0.0] * 40
     assert [later - earlier for earlier, later in pairwise(sent[39:])] == [1.0] * 20
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 10, 60])
-def test_no_more_than_sixty_fall_into_any_minute(at_once: int) -> None:
+def test_at_most_sixty_writes_per_minute(at_once: int) -> None:
     sent = times(Clock(10_000.0), 300 // at_once, at_once)
     assert all(later - earlier >= 60.0 for earlier, later in zip(sent, sent[60:], strict=False))
 
 
-def test_more_writes_in_one_request_than_a_minute_takes_wait_for_a_whole_minute() -> None:
+def test_request_with_more_writes_than_the_limit_waits_a_minute() -> None:
     assert times(Clock(), 2, 100)[100:] == [60.0] * 100
 
 
-def test_reads_are_not_paced() -> None:
+def test_reads_are_not_throttled() -> None:
     clock = Clock()
-    pace = paced(clock)
+    pace = create_throttle(clock)
     for _ in range(200):
         pace.admit(0, "GET /x")
     assert clock.slept == []
 
 
-def test_a_turn_behind_the_deadline_is_refused_and_not_taken() -> None:
+def test_write_after_the_deadline_is_refused_and_not_counted() -> None:
     clock = Clock(30.0)
-    pace = paced(clock)
+    pace = create_throttle(clock)
     pace.admit(60, "POST /x")
     for _ in range(2):
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""What a request may take: each phase in which a server can hang, and answers that are larger than they look."""
+"""Limits of requests: timeouts in each phase, and the size of responses."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LEFT = 0.6
 
 
 @contextmanager
-def asking(behave: Behaviour, *, last: float = 600.0) -> Iterator[tuple[Connections, GitHubConnection]]:
-    """A connection to a server that behaves so; in `last` seconds its time is over."""
+def connect(behave: Behaviour, *, last: float = 600.0) -> Iterator[tuple[Connections, GitHubConnection]]:
+    """Connects to a server with this behaviour; the deadline is in `last` seconds."""
     with raw_server(behave) as server:
         connection = GitHubConnection(
             "ghs_x", server.url, deadline=lambda: last, last=lambda: last, sleep=lambda _: None
@@ -32,7 +32,7 @@ def asking(behave: Behaviour, *, last: float = 600.0) -> Iterator[tuple[Connecti
         connection.close()
 
 
-def never(_connection: socket.socket, over: threading.Event) -> None:
+def no_response(_connection: socket.socket, over: threading.Event) -> None:
     over.wait(60)
 
 
@@ -50,7 +50,7 @@ def slow_body(connection: socket.socket, over: threading.Event) -> None:
     drip(connection, over, b" ")
 
 
-def slow_body_of_no_length(connection: socket.socket, over: threading.Event) -> None:
+def slow_body_without_length(connection: socket.socket, over: threading.Event) -> None:
     connection.sendall(HEAD + b"Connection: close\r\n\r\n{}")
     drip(connection, over, b" ")
 
@@ -65,7 +65,15 @@ def slow_error(connection: socket.socket, over: threading.Event) -> None:
     drip(connection, over, b" ")
 
 
-PHASES = [never, slow_status, slow_headers, slow_body, slow_body_of_no_length, slow_chunks, slow_error]
+PHASES = [
+    no_response,
+    slow_status,
+    slow_headers,
+    slow_body,
+    slow_body_without_length,
+    slow_chunks,
+    slow_error,
+]
 ASKED: dict[str, Callable[[GitHubConnection], object]] = {
     "get": lambda connection: connection.get("/a"),
     "post": lambda connection: connection.post("/a", {}),
@@ -75,9 +83,9 @@ ASKED: dict[str, Callable[[GitHubConnection], object]] = {
 
 @pytest.mark.parametrize("verb", ASKED)
 @pytest.mark.parametrize("behave", PHASES, ids=lambda behave: behave.__name__)
-def test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over(behave: Behaviour, verb: str) -> None:
+def test_server_that_hangs_in_any_phase_is_a_timeout(behave: Behaviour, verb: str) -> None:
     with (
-        asking(behave, last=LEFT) as (server, connection),
+        connect(behave, last=LEFT) as (server, connection),
         pytest.raises(RequestTimeoutError, match=r"did not answer .* whole within 1 seconds") as late,
     ):
         ASKED[verb](connection)
@@ -87,16 +95,16 @@ def test_a_server_that_hangs_in_any_phase_is_left_when_the_time_is_over(behave: 
 
 
 @pytest.mark.parametrize("verb", ASKED)
-def test_nothing_is_sent_when_the_time_is_over(verb: str) -> None:
+def test_nothing_is_sent_after_the_deadline(verb: str) -> None:
     with (
-        asking(never, last=0.0) as (server, connection),
+        connect(no_response, last=0.0) as (server, connection),
         pytest.raises(RequestTimeoutError, match="was not sent: the run's deadline is over"),
     ):
         ASKED[verb](connection)
     assert server.requests == []
 
 
-def test_what_another_thread_waits_for_is_cut_by_closing() -> None:
+def test_closing_ends_the_request_of_another_thread() -> None:
     failed: list[GitHubError] = []
 
     def ask() -> None:
@@ -105,7 +113,7 @@ def test_what_another_thread_waits_for_is_cut_by_closing() -> None:
         except GitHubError as error:
             failed.append(error)
 
-    with asking(slow_body) as (server, connection):
+    with connect(slow_body) as (server, connection):
         thread = threading.Thread(target=ask)
         thread.start()
         while not server.requests:
@@ -118,11 +126,11 @@ def test_what_another_thread_waits_for_is_cut_by_closing() -> None:
     assert len(failed) == 1
 
 
-def answered(body: bytes, *headers: bytes) -> Behaviour:
-    said = b"".join((HEAD, *headers, b"Content-Length: %d\r\n\r\n" % len(body), body))
+def respond_with(body: bytes, *headers: bytes) -> Behaviour:
+    response = b"".join((HEAD, *headers, b"Content-Length: %d\r\n\r\n" % len(body), body))
 
     def behave(connection: socket.socket, _over: threading.Event) -> None:
-        connection.sendall(said)
+        connection.sendall(response)
 
     return behave
 
@@ -133,17 +141,17 @@ BLANKS = b" " * (MAX_ANSWER + 1)
 @pytest.mark.parametrize(
     "behave",
     [
-        answered(BLANKS),
-        answered(gzip.compress(BLANKS), b"Content-Encoding: gzip\r\n"),
-        answered(gzip.compress(gzip.compress(BLANKS)), b"Content-Encoding: gzip, gzip\r\n"),
-        answered(zlib.compress(BLANKS), b"Content-Encoding: deflate\r\n"),
+        respond_with(BLANKS),
+        respond_with(gzip.compress(BLANKS), b"Content-Encoding: gzip\r\n"),
+        respond_with(gzip.compress(gzip.compress(BLANKS)), b"Content-Encoding: gzip, gzip\r\n"),
+        respond_with(zlib.compress(BLANKS), b"Content-Encoding: deflate\r\n"),
     ],
     ids=["plain", "gzip", "gzip twice", "deflate"],
 )
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(behave: Behaviour, verb: str) -> None:
+def test_too_large_response_is_not_read_to_its_end(behave: Behaviour, verb: str) -> None:
     with (
-        asking(behave) as (server, connection),
+        connect(behave) as (server, connection),
         pytest.raises(GitHubError, match=f"more than {MAX_ANSWER:,} bytes") as large,
     ):
         ASKED[verb](connection)
@@ -151,39 +159,39 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(behave: Behaviour, v
     assert len(server.requests) == 1
 
 
-def test_an_endless_error_is_not_read_to_its_end_before_the_next_try() -> None:
+def test_endless_error_response_is_not_read_before_the_retry() -> None:
     def endless(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000000000000\r\n\r\n")
         while not over.is_set():
             connection.sendall(b" " * 1_000_000)
 
     with (
-        asking(endless) as (_server, connection),
+        connect(endless) as (_server, connection),
         pytest.raises(GitHubError, match=f"more than {MAX_ANSWER:,} bytes"),
     ):
         connection.get("/a")
 
 
-def test_an_answer_that_asks_for_patience_without_end_is_a_failure_like_others() -> None:
+def test_endless_informational_responses_are_a_failure() -> None:
     def processing(connection: socket.socket, _over: threading.Event) -> None:
-        # Without the word that it closes, a try is lost whenever it meets the old connection's end.
+        # Without this header a retry fails when it uses the closing connection.
         connection.sendall(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
 
-    with asking(processing) as (server, connection), pytest.raises(GitHubError, match="with 503"):
+    with connect(processing) as (server, connection), pytest.raises(GitHubError, match="with 503"):
         connection.get("/a")
     assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("charset", ["punycode", "utf-16", "rot13", "nonsense"])
-def test_an_answer_is_utf_8_whatever_its_headers_call_it(charset: str) -> None:
+def test_response_is_utf_8_with_any_charset_header(charset: str) -> None:
     body = '{"said": "é"}'.encode()
-    behave = answered(body, b"Content-Type: application/json; charset=%s\r\n" % charset.encode())
-    with asking(behave) as (_server, connection):
+    behave = respond_with(body, b"Content-Type: application/json; charset=%s\r\n" % charset.encode())
+    with connect(behave) as (_server, connection):
         assert connection.get("/a").text("said") == "é"
 
 
-def test_an_encrypted_connection_that_is_never_agreed_on_is_left_too() -> None:
-    with raw_server(never) as server:
+def test_unfinished_tls_handshake_is_a_timeout() -> None:
+    with raw_server(no_response) as server:
         url = server.url.replace("http:", "https:")
         connection = GitHubConnection("ghs_x", url, deadline=lambda: LEFT, last=lambda: LEFT)
         with pytest.raises(RequestTimeoutError):
@@ -191,7 +199,7 @@ def test_an_encrypted_connection_that_is_never_agreed_on_is_left_too() -> None:
         connection.close()
 
 
-def test_a_proxy_that_hangs_is_left_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_proxy_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(slow_body) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
@@ -202,7 +210,7 @@ def test_a_proxy_that_hangs_is_left_too(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy.requests == [b"GET http://github.test:80/a HTTP/1.1"]
 
 
-def test_no_connection_is_begun_when_the_time_is_over() -> None:
+def test_no_connection_after_the_deadline() -> None:
     watch = RequestTimer()
     watch.cut()
     with pytest.raises(DeadlineExceededError):

@@ -1,4 +1,4 @@
-"""What leaves is searched for secrets wherever it holds text, and is never sent twice blindly."""
+"""Writes: secrets are found in any text, and a retry requires a check."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hunkwise.errors import GitHubError, GitHubErrorKind
 from tests.github.conftest import SECRET, World
 
 
-class Sends:
-    """Fails as told, and then gives a number."""
+class FailingSend:
+    """Fails with the given kinds in order, and then returns a number."""
 
     def __init__(self, *kinds: GitHubErrorKind) -> None:
         self.kinds = list(kinds)
@@ -34,7 +34,7 @@ class Sends:
     ],
 )
 @pytest.mark.parametrize("verb", ["post", "patch", "put", "mutation"])
-def test_a_secret_is_found_at_any_depth(world: World, verb: str, body: dict[str, Any]) -> None:
+def test_secret_is_found_at_any_depth(world: World, verb: str, body: dict[str, Any]) -> None:
     door = world.writer()
 
     def mutate(document: str, variables: dict[str, Any]) -> object:
@@ -51,33 +51,33 @@ def test_a_secret_is_found_at_any_depth(world: World, verb: str, body: dict[str,
 @pytest.mark.parametrize(
     "kind", [kind for kind in GitHubErrorKind if kind is not GitHubErrorKind.UNAVAILABLE]
 )
-def test_a_refusal_is_final(world: World, kind: GitHubErrorKind) -> None:
-    send = Sends(kind)
+def test_refusal_is_final(world: World, kind: GitHubErrorKind) -> None:
+    send = FailingSend(kind)
     with pytest.raises(GitHubError):
         world.writer().surely(send)
     assert send.count == 1
 
 
-def test_what_is_not_found_stored_is_sent_again(world: World) -> None:
-    send = Sends(GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.UNAVAILABLE)
+def test_write_that_was_not_stored_is_retried(world: World) -> None:
+    send = FailingSend(GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.UNAVAILABLE)
     assert world.writer().surely(send) == 7
     assert (send.count, world.clock.slept) == (3, [1.0, 2.0])
 
 
-def test_what_is_found_stored_is_not_sent_again(world: World) -> None:
-    send = Sends(GitHubErrorKind.UNAVAILABLE)
+def test_stored_write_is_not_retried(world: World) -> None:
+    send = FailingSend(GitHubErrorKind.UNAVAILABLE)
     assert world.writer().surely(send, lambda: 8) == 8
     assert send.count == 1
 
 
-def test_what_is_stored_at_the_third_time_is_found_too(world: World) -> None:
-    send = Sends(*[GitHubErrorKind.UNAVAILABLE] * 3)
+def test_write_stored_at_the_third_attempt_is_found(world: World) -> None:
+    send = FailingSend(*[GitHubErrorKind.UNAVAILABLE] * 3)
     found = iter([None, None, 9])
     assert world.writer().surely(send, lambda: next(found)) == 9
 
 
-def test_where_nothing_can_be_seen_nothing_is_sent_again(world: World) -> None:
-    send, look = Sends(GitHubErrorKind.UNAVAILABLE), Sends(GitHubErrorKind.RATE_LIMIT)
+def test_no_retry_if_stored_writes_cannot_be_read(world: World) -> None:
+    send, look = FailingSend(GitHubErrorKind.UNAVAILABLE), FailingSend(GitHubErrorKind.RATE_LIMIT)
     with pytest.raises(GitHubError, match="Failure 1") as caught:
         world.writer().surely(send, look)
     assert (send.count, caught.value.kind) == (1, GitHubErrorKind.UNAVAILABLE)

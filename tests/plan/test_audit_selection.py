@@ -1,4 +1,4 @@
-"""Every file of a commit is in one question of an audit, or is counted with a reason; the riskiest come first."""
+"""Selection of an audit: each file is in one batch or skipped with a reason, the riskiest first."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ATTRIBUTES = "schema/** linguist-generated\nvendor/own/** -linguist-vendored\n"
         (tree_file("odd/\udcff.py"), None),
     ],
 )
-def test_a_file_is_skipped_for_the_first_reason(file: TreeFile, reason: SkipReason | None) -> None:
+def test_file_is_skipped_for_the_first_reason(file: TreeFile, reason: SkipReason | None) -> None:
     selection = select_tree(
         [file], ignore=("docs/", "!docs/keep/"), audit_ignore=("tests/",), attributes={"": ATTRIBUTES}
     )
@@ -72,7 +72,7 @@ def test_a_file_is_skipped_for_the_first_reason(file: TreeFile, reason: SkipReas
         (("web",), (), (), ("!src/b.py",), ["web/a.ts"]),
     ],
 )
-def test_the_settings_of_reviews_and_audits_both_apply(
+def test_settings_of_reviews_and_audits_both_apply(
     only: tuple[str, ...],
     audited: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -121,7 +121,7 @@ A, B, C, D = (tree_file(name, blob=name.upper()) for name in "abcd")
         (["B", "D"], {"a": "A", "b": "B", "c": "C"}, ["C", "D"], "ca"),
     ],
 )
-def test_owed_files_come_first_then_changed_ones(
+def test_unfinished_files_come_first_then_changed_ones(
     known: list[str], previous: dict[str, str], owed: list[str], expected: str
 ) -> None:
     assert order(A, B, C, D, known=known, previous=previous, owed=owed) == list(expected)
@@ -145,7 +145,7 @@ def test_owed_files_come_first_then_changed_ones(
         ([tree_file("src/auth/x"), tree_file("src/a")], None, {"src/auth/**": 3.0}, ["src/auth/x", "src/a"]),
     ],
 )
-def test_the_riskiest_come_first(
+def test_riskiest_files_come_first(
     files: list[TreeFile],
     activity: Mapping[str, FileActivity] | None,
     weights: Mapping[str, float],
@@ -162,33 +162,31 @@ SIZE = 10_000
     [
         ([], []),
         ([("a/1", 100)], ["a/1"]),
-        # A folder's files share a question, even if another folder's come between them.
+        # The files of a folder share a batch, even if files of another folder are between them.
         ([("a/1", 3_000), ("b/1", 3_000), ("a/2", 3_000), ("b/2", 3_000)], ["a/1 a/2", "b/1 b/2"]),
-        # Without half of a question in the folder, the nearest ones fill it.
+        # If the folder fills less than half of a batch, files of near folders are added.
         ([("p/a/1", 100), ("q/1", 100), ("p/b/1", 100), ("p/2", 100)], ["p/a/1 p/b/1 p/2 q/1"]),
         ([("p/a/1", 4_000), ("q/1", 4_000), ("p/a/2", 100)], ["p/a/1 p/a/2", "q/1"]),
         # Files in the folder itself before those in folders below it.
         ([("1", 100), ("a/1", 100), ("2", 100)], ["1 2 a/1"]),
-        # What does not fit opens the next question.
+        # Files that do not fit are in the next batch.
         ([("a/1", 3_000), ("a/2", 5_000), ("a/3", 3_000)], ["a/1 a/3", "a/2"]),
         ([("a/1", 9_000), ("a/2", 100)], ["a/1", "a/2"]),
         ([("a/1", 50_000), ("a/2", 100), ("a/3", 100)], ["a/1", "a/2 a/3"]),
     ],
 )
-def test_a_question_is_filled_from_the_nearest_folders(
-    files: list[tuple[str, int]], batches: list[str]
-) -> None:
+def test_batch_is_filled_from_the_nearest_folders(files: list[tuple[str, int]], batches: list[str]) -> None:
     packed = pack_batches([tree_file(path, size) for path, size in files], SIZE)
     assert [" ".join(paths_of(batch)) for batch in packed] == batches
 
 
 @pytest.mark.parametrize(("size", "questions"), [(1, 1), (7_000, 1), (7_500, 2), (15_000, 3), (70_000, 10)])
-def test_a_large_file_counts_as_several_questions(size: int, questions: int) -> None:
+def test_large_file_counts_as_several_questions(size: int, questions: int) -> None:
     assert questions_of([tree_file("a.py", size)], SIZE) == questions
 
 
 @pytest.mark.parametrize("bytes_per_line", [20, 30, 40, 60])
-def test_the_estimate_is_close_to_the_questions_that_are_asked(bytes_per_line: int) -> None:
+def test_estimate_is_close_to_number_of_questions(bytes_per_line: int) -> None:
     lines = 500
     row = b"x" * (bytes_per_line - 1)
     batches = pack_batches(
@@ -229,7 +227,7 @@ BLOBS = st.frozensets(st.sampled_from("ABCDEF"), max_size=2)
 )
 @example({}, frozenset(), frozenset(), 4_000)
 @settings(max_examples=200, deadline=None)
-def test_every_file_is_in_one_question_or_known_or_counted(
+def test_every_file_is_in_one_question_or_known_or_skipped(
     tree: dict[str, tuple[str, int]],
     known: frozenset[str],
     owed: frozenset[str],
@@ -246,7 +244,7 @@ def test_every_file_is_in_one_question_or_known_or_counted(
     assert Counter(file for batch in batches for file in batch) == Counter(unread)
     assert all(batches)
     assert all(len(batch) == 1 or questions_of(batch, chunk_size) == 1 for batch in batches)
-    # The riskiest file that is left opens each batch.
+    # Each batch starts with the riskiest remaining file.
     openers = [ordered.index(batch[0]) for batch in batches]
     assert openers == sorted(openers)
     assert ordered[:1] == tuple(batch[0] for batch in batches[:1])

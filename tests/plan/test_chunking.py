@@ -1,4 +1,4 @@
-"""Tests that every line of every hunk is in exactly one chunk, chunks keep to the budget, and coverage adds up."""
+"""Tests that each line is in exactly one chunk, chunks are within the budget, and coverage adds up."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_every_line_is_in_exactly_one_chunk_in_order(files: list[FileDiff], budg
 
 @given(FILES, st.integers(300, 3_000))
 @settings(max_examples=200, deadline=None)
-def test_chunks_keep_to_the_budget_and_small_files_stay_whole(files: list[FileDiff], budget: int) -> None:
+def test_chunks_are_within_budget_and_small_files_stay_whole(files: list[FileDiff], budget: int) -> None:
     chunks = pack(files, budget)
     assert all(chunk_size(chunk) <= budget for chunk in chunks)
     for file in files:
@@ -82,9 +82,7 @@ def test_chunks_keep_to_the_budget_and_small_files_stay_whole(files: list[FileDi
 
 @given(FILES, st.integers(60, 3_000))
 @settings(max_examples=100, deadline=None)
-def test_a_split_chunk_keeps_every_line_in_order_until_there_is_one_line(
-    files: list[FileDiff], budget: int
-) -> None:
+def test_splitting_a_chunk_keeps_every_line_in_order(files: list[FileDiff], budget: int) -> None:
     def rows(parts: Iterable[ChunkPart]) -> list[tuple[str, DiffLine]]:
         return [(part.file.path, line) for part in parts for hunk in part.hunks for line in hunk.lines]
 
@@ -110,7 +108,7 @@ def test_a_split_chunk_keeps_every_line_in_order_until_there_is_one_line(
         ([file_of("a", "+")], []),
     ],
 )
-def test_a_chunk_is_split_by_files_then_hunks_then_lines(
+def test_chunk_is_split_by_files_then_hunks_then_lines(
     files: list[FileDiff], expected: list[dict[str, int]]
 ) -> None:
     (chunk,) = pack(files, 10**6)
@@ -149,11 +147,11 @@ def pieces(kinds: str, budget: int) -> list[str]:
         ("------------++", ["---------", "---++"]),
     ],
 )
-def test_a_large_hunk_is_split_where_it_hurts_least(kinds: str, expected: list[str]) -> None:
+def test_large_hunk_is_split_at_the_best_line(kinds: str, expected: list[str]) -> None:
     assert pieces(kinds, 398) == expected
 
 
-def test_a_side_without_lines_is_named_by_the_line_before() -> None:
+def test_side_without_lines_is_numbered_by_the_line_before() -> None:
     (hunk,) = parse_hunks(b"@@ -0,0 +1,20 @@\n" + b"+some added line\n" * 20)
     file = FileDiff("n", FileStatus.ADDED, (hunk,), additions=20)
     starts = [
@@ -167,33 +165,33 @@ def test_a_side_without_lines_is_named_by_the_line_before() -> None:
     assert [new for _, new in starts] == sorted({new for _, new in starts})
 
 
-def test_only_the_last_piece_of_a_cut_hunk_is_truncated() -> None:
+def test_only_last_piece_of_truncated_hunk_is_truncated() -> None:
     (hunk,) = parse_hunks(b"@@ -0,0 +1,99 @@\n" + b"+some added line\n" * 20)
     file = FileDiff("n", FileStatus.ADDED, (hunk,), additions=99)
     cut = [piece.truncated for chunk in pack([file], 300) for part in chunk.parts for piece in part.hunks]
     assert cut == [False] * (len(cut) - 1) + [True]
 
 
-def test_small_files_share_a_chunk_and_a_larger_one_begins_its_own() -> None:
+def test_small_files_share_a_chunk_and_larger_one_starts_a_new_one() -> None:
     files = [file_of("a", "+"), file_of("b", "+"), file_of("c", "+" * 20)]
     assert [[part.file.path for part in chunk.parts] for chunk in pack(files, 800)] == [["a", "b"], ["c"]]
 
 
-def test_a_file_above_the_budget_fills_what_is_left_of_a_chunk() -> None:
+def test_file_above_budget_fills_the_rest_of_a_chunk() -> None:
     chunks = pack([file_of("a", "+"), file_of("b", "+++", "+++", "+" * 20), file_of("c", "+")], 876)
     assert [[part.file.path for part in chunk.parts] for chunk in chunks] == [["a", "b"], ["b", "c"]]
 
 
-def test_a_name_as_long_as_the_budget_does_not_make_a_chunk_of_each_line() -> None:
+def test_long_name_does_not_make_a_chunk_of_each_line() -> None:
     assert len(pack([file_of("d/" * 500, "+" * 40)], 1_000)) == 3
 
 
-def test_nothing_to_show_makes_no_chunk() -> None:
+def test_files_without_lines_make_no_chunk() -> None:
     assert pack([], 1_000) == ()
     assert pack([FileDiff("a", FileStatus.RENAMED)], 1_000) == ()
 
 
-def test_what_was_reviewed_is_what_was_asked_about_with_success() -> None:
+def test_lines_of_successful_chunks_are_reviewed() -> None:
     files = [
         file_of("whole", "+-"),
         file_of("half", "+" * 10, "-" * 20),
@@ -215,13 +213,13 @@ def test_what_was_reviewed_is_what_was_asked_about_with_success() -> None:
     assert none == FileCoverage("none", 1, 1)
 
 
-def test_a_chunk_that_was_never_asked_about_was_interrupted() -> None:
+def test_unanswered_chunk_is_interrupted() -> None:
     files = [file_of("a", "++")]
     (coverage,) = covered(pack(files, 1_000), files, {})
     assert coverage == FileCoverage("a", 2, 0, SkipReason.INTERRUPTED)
 
 
-def test_lines_that_are_not_in_the_patch_are_missing() -> None:
+def test_lines_outside_of_the_patch_are_missing() -> None:
     (hunk,) = parse_hunks(b"@@ -1,9 +1,9 @@\n-a\n+b\n+cu")
     file = FileDiff("a", FileStatus.MODIFIED, (hunk,), additions=9, deletions=9)
     chunks = pack([file], 1_000)
@@ -232,7 +230,7 @@ def test_lines_that_are_not_in_the_patch_are_missing() -> None:
     assert covered(chunks, [], {0: None}) == ()
 
 
-def test_chunks_grow_where_a_large_change_would_take_many() -> None:
+def test_chunks_are_larger_for_large_changes() -> None:
     assert budget_for([], 1_000) == 1_000
     files = [added(f"f{number}.py", *["x" * 84] * 100) for number in range(4)]
     assert budget_for(files, 4_000) == 4_000
@@ -274,13 +272,13 @@ def size(file: FileDiff, hunks: tuple[Hunk, ...]) -> int:
         ([at(51, Side.LEFT), at(900)], [50]),
     ],
 )
-def test_the_hunks_of_the_places_are_shown_whole(places: list[LineSpan], starts: list[int]) -> None:
+def test_hunks_at_locations_are_included_whole(places: list[LineSpan], starts: list[int]) -> None:
     hunks = hunks_around(SMALL, places, 10_000)
     assert [hunk.new_start for hunk in hunks] == starts
     assert all(hunk in SMALL.hunks for hunk in hunks)
 
 
-def test_a_large_hunk_is_cut_around_its_places() -> None:
+def test_large_hunk_is_cut_around_locations() -> None:
     hunks = hunks_around(LARGE, [at(1000), at(2500, last=2502)], 4_000)
     assert size(LARGE, hunks) <= 4_000
     assert len(hunks) == 2
@@ -288,21 +286,21 @@ def test_a_large_hunk_is_cut_around_its_places() -> None:
     assert [hunk.new_start for hunk in hunks] == [hunk.lines[0].new for hunk in hunks]
 
 
-def test_rows_of_near_places_are_not_shown_twice() -> None:
+def test_rows_of_near_locations_are_included_once() -> None:
     hunks = hunks_around(LARGE, [at(1000), at(1005), at(1001)], 4_000)
     assert len(hunks) == 1
     assert numbers(hunks) == sorted(set(numbers(hunks)), key=lambda number: number or 0)
 
 
 @pytest.mark.parametrize("room", [0, 100, 150, 200, 1_000, 5_000, 90_000])
-def test_there_is_never_more_than_room(room: int) -> None:
+def test_selected_hunks_are_within_the_limit(room: int) -> None:
     places = [at(number) for number in range(1, 3000, 7)]
     hunks = hunks_around(LARGE, places, room)
     assert not hunks or size(LARGE, hunks) <= room
     assert bool(hunks) == (room >= 150)
 
 
-def test_a_file_without_hunks_shows_nothing() -> None:
+def test_file_without_hunks_has_no_selection() -> None:
     assert hunks_around(FileDiff("a.bin", LARGE.status), [at(1)], 1_000) == ()
 
 
@@ -317,14 +315,14 @@ def test_a_file_without_hunks_shows_nothing() -> None:
         ((7, 0), 7, [7, 0]),
     ],
 )
-def test_who_wants_little_gets_it_and_the_rest_is_parted(
+def test_small_requests_are_met_and_the_rest_is_shared(
     wants: tuple[int, ...], room: int, shares: list[int]
 ) -> None:
     assert allotted(wants, room) == shares
 
 
 @given(st.lists(st.integers(0, 1_000), max_size=20), st.integers(-10, 5_000))
-def test_nobody_gets_more_than_is_wanted_or_than_there_is(wants: list[int], room: int) -> None:
+def test_shares_are_within_requests_and_total(wants: list[int], room: int) -> None:
     shares = allotted(wants, room)
     assert all(0 <= share <= want for share, want in zip(shares, wants, strict=True))
     assert sum(shares) <= max(0, room)

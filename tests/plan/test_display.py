@@ -1,4 +1,4 @@
-"""Tests that a prompt shows every character visibly, and that lines are cut."""
+"""Tests that hidden characters are escaped in prompts, and that long lines are cut."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row(raw: bytes) -> DiffLine:
 
 
 @pytest.mark.parametrize(
-    ("raw", "shown"),
+    ("raw", "expected"),
     [
         (b"\tx = 1", "\tx = 1"),
         (b"crlf\r", "crlf"),
@@ -43,33 +43,33 @@ def row(raw: bytes) -> DiffLine:
         (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
     ],
 )
-def test_a_line_is_shown_with_nothing_hidden(raw: bytes, shown: str) -> None:
-    assert shown_text(row(raw)) == shown
+def test_hidden_characters_of_a_line_are_escaped(raw: bytes, expected: str) -> None:
+    assert shown_text(row(raw)) == expected
 
 
-def test_lone_surrogates_are_written_out() -> None:
+def test_lone_surrogates_are_escaped() -> None:
     assert visible("\ud800") == "\\ud800"
 
 
-def test_a_line_of_the_limit_is_whole_and_a_longer_one_is_cut() -> None:
+def test_line_at_the_limit_is_whole_and_longer_one_is_cut() -> None:
     assert shown_text(row(b"x" * LINE_LIMIT)) == "x" * LINE_LIMIT
     assert shown_text(row(b"x" * 1_000_000)) == "x" * LINE_LIMIT + " … [cut: 1,000,000 bytes in all]"
 
 
-def test_a_cut_does_not_fall_within_a_character() -> None:
+def test_cut_is_between_characters() -> None:
     shown = shown_text(row(("日" * 3_000).encode()))
     assert shown.startswith("日" * (LINE_LIMIT // 3) + " … [cut")
 
 
 @given(st.binary(max_size=60))
-def test_the_size_of_a_line_covers_what_is_shown(raw: bytes) -> None:
+def test_size_of_a_line_covers_its_text(raw: bytes) -> None:
     shown = shown_text(row(raw))
     assert "\n" not in shown
     shown.encode("utf-8")
     assert len(shown) + ROW_SIZE <= line_size(row(raw)) <= len(shown) + 1 + ROW_SIZE
 
 
-def test_the_size_of_a_hunk_and_of_a_files_header_grow_with_what_they_show() -> None:
+def test_sizes_of_hunk_and_header_grow_with_their_text() -> None:
     assert shown_size(Hunk(1, 1, (row(b"abc"),), "def f")) > shown_size(Hunk(1, 1, (row(b"abc"),)))
     plain = header_size(FileDiff("abc", FileStatus.ADDED))
     assert header_size(FileDiff("a\nb", FileStatus.ADDED)) == plain + 15

@@ -1,4 +1,4 @@
-"""Tests that reviewed hunks are recognized by content and place, and reviewed again if that is uncertain."""
+"""Tests that reviewed hunks are recognized by content and location, and reviewed again in doubt."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def all_known(file: FileDiff) -> HunkSplit:
         (b"@@ -1,1 +1,2 @@\n one\n+two\n", "a.py", False),
     ],
 )
-def test_a_key_is_made_of_the_path_the_place_and_the_lines(patch: bytes, path: str, same: bool) -> None:
+def test_key_depends_on_path_location_and_lines(patch: bytes, path: str, same: bool) -> None:
     (key,) = keys(patch, path)
     assert len(key) == 4 * KEY_BYTES / 3
     assert ((key,) == keys(ONE)) is same
 
 
-def test_lines_cannot_pose_as_the_next_hunk() -> None:
+def test_lines_cannot_imitate_the_next_hunk() -> None:
     assert file_key(file_diff(ONE + OTHER)) != file_key(file_diff(OTHER + ONE))
     split = file_diff(b"@@ -0,0 +1 @@\n+a\n@@ -5,0 +6 @@\n+b\n")
     joined = file_diff(b"@@ -0,0 +1,2 @@\n+a\n+b\n")
@@ -76,7 +76,7 @@ def test_lines_cannot_pose_as_the_next_hunk() -> None:
     assert file_key(joined) not in hunk_keys(joined)
 
 
-def test_only_what_is_not_known_is_new() -> None:
+def test_only_unknown_hunks_are_new() -> None:
     file = file_diff(ONE + OTHER)
     found = split_reviewed(file, frozenset(keys(ONE)))
     assert (found.carried, found.new) == (file.hunks[:1], file.hunks[1:])
@@ -84,14 +84,14 @@ def test_only_what_is_not_known_is_new() -> None:
     assert split_reviewed(file, frozenset(keys(ONE, "b.py"))).carried == ()
 
 
-def test_nothing_is_known_without_keys() -> None:
+def test_all_hunks_are_new_without_keys() -> None:
     assert split_reviewed(file_diff(ONE), frozenset()).carried == ()
     assert split_reviewed(FileDiff("a", FileStatus.MODIFIED), frozenset({"x"})) == all_known(
         FileDiff("a", FileStatus.MODIFIED)
     )
 
 
-def test_a_file_key_covers_all_hunks_of_the_file_as_they_were() -> None:
+def test_file_key_covers_all_hunks_of_the_unchanged_file() -> None:
     whole = file_diff(ONE + OTHER)
     known = frozenset({file_key(whole)})
     assert split_reviewed(whole, known).new == ()
@@ -99,7 +99,7 @@ def test_a_file_key_covers_all_hunks_of_the_file_as_they_were() -> None:
 
 
 def function(name: str, line: str = "", indent: str = "") -> str:
-    """A function in which no hunk shows both its header and a change in its middle."""
+    """Returns a function that is too long for a hunk with its header and a change in its middle."""
     rows = [f"row_{number} = {number}" for number in range(16)]
     rows[8:8] = [line] if line else []
     return "\n".join([f"{indent}def {name}(user):", *(f"{indent}    {row}" for row in rows), "", ""])
@@ -112,7 +112,7 @@ def job(name: str, step: str = "") -> str:
 
 
 def flat(row: str, *places: int) -> str:
-    """Two equal series of rows without any indentation; `row` comes at these places."""
+    """Returns two equal series of rows without indentation; `row` is inserted at these positions."""
     rows = [f"step {number % 20}" for number in range(40)]
     for place in sorted(places, reverse=True):
         rows.insert(place, row)
@@ -248,15 +248,15 @@ OTHER_PLACE: dict[str, tuple[str, str, str]] = {
 }
 
 
-def known_again(base: str, first: str, second: str) -> bool:
-    """Whether the last hunk of the first push is in the second one, and no question is asked about it."""
+def is_recognized(base: str, first: str, second: str) -> bool:
+    """Returns whether the last hunk of the first push is in the second one and not reviewed again."""
     before, after = (
         FileDiff("a", FileStatus.MODIFIED, Git.diff_blobs(base.encode(), text.encode()))
         for text in (first, second)
     )
-    (wanted,) = before.hunks[-1:]
+    (expected,) = before.hunks[-1:]
     split = split_reviewed(after, kept_keys({"a": all_known(before)}))
-    same = [hunk for hunk in after.hunks if hunk_rows(hunk) == hunk_rows(wanted)]
+    same = [hunk for hunk in after.hunks if hunk_rows(hunk) == hunk_rows(expected)]
     assert same, "the second push does not have the hunk"
     return set(same) <= set(split.carried)
 
@@ -266,17 +266,17 @@ def hunk_rows(hunk: Hunk) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("name", SAME_PLACE)
-def test_a_hunk_is_known_while_other_parts_of_its_file_change(name: str) -> None:
-    assert known_again(*SAME_PLACE[name])
+def test_hunk_is_known_when_other_parts_of_its_file_change(name: str) -> None:
+    assert is_recognized(*SAME_PLACE[name])
 
 
 @pytest.mark.parametrize("name", OTHER_PLACE)
-def test_a_hunk_is_new_in_another_place(name: str) -> None:
-    assert not known_again(*OTHER_PLACE[name])
+def test_hunk_is_new_in_another_location(name: str) -> None:
+    assert not is_recognized(*OTHER_PLACE[name])
 
 
 @pytest.mark.parametrize("first", [(5,), (25,)])
-def test_of_twins_only_the_one_that_was_reviewed_is_known(first: tuple[int, ...]) -> None:
+def test_only_the_reviewed_one_of_equal_hunks_is_known(first: tuple[int, ...]) -> None:
     before, after = (
         FileDiff("a", FileStatus.MODIFIED, Git.diff_blobs(flat("-").encode(), flat(EVIL, *places).encode()))
         for places in (first, (5, 25))
@@ -284,7 +284,7 @@ def test_of_twins_only_the_one_that_was_reviewed_is_known(first: tuple[int, ...]
     assert split_reviewed(after, frozenset(hunk_keys(before))).reviewed == (first == (5,), first == (25,))
 
 
-def test_hunks_that_cannot_be_told_apart_are_new() -> None:
+def test_indistinguishable_hunks_are_new() -> None:
     assert split_reviewed(file_diff(ONE + OTHER + ONE), frozenset(keys(ONE + OTHER))).reviewed == (
         False,
         True,
@@ -302,7 +302,7 @@ def test_hunks_that_cannot_be_told_apart_are_new() -> None:
         ("a.py", "a.pyi"),
     ],
 )
-def test_a_renamed_file_with_changed_lines_is_new(old: str, new: str, status: FileStatus) -> None:
+def test_renamed_file_with_changed_lines_is_new(old: str, new: str, status: FileStatus) -> None:
     before, file = file_diff(ONE, old), replace(file_diff(ONE, new, old), status=status)
     assert split_reviewed(file, frozenset({*hunk_keys(before), file_key(before)})).carried == ()
     assert split_reviewed(file, frozenset(hunk_keys(file))).new == ()
@@ -310,14 +310,14 @@ def test_a_renamed_file_with_changed_lines_is_new(old: str, new: str, status: Fi
     assert split_reviewed(other, frozenset({*hunk_keys(file), file_key(file)})).carried == ()
 
 
-def test_keys_of_an_older_version_are_not_known() -> None:
+def test_keys_of_an_older_version_are_unknown() -> None:
     content = b" one\n+two\n three"
     parts = (b"hunk\0a.py\0", b"1\0000", b"%d\0" % len(content), content)
     older = b64encode(sha256(b"".join(parts)).digest()[:KEY_BYTES]).decode()
     assert split_reviewed(file_diff(ONE), frozenset({older})).new == file_diff(ONE).hunks
 
 
-def test_a_truncated_hunk_is_never_known() -> None:
+def test_truncated_hunk_is_never_known() -> None:
     file = file_diff(ONE + b"@@ -30,9 +31,9 @@\n thirty\n+more\n")
     assert file.hunks[1].truncated
     known = frozenset({*hunk_keys(file), file_key(file)})
@@ -330,13 +330,13 @@ def many(path: str, count: int) -> FileDiff:
     return file_diff(patch, path)
 
 
-def test_the_keys_of_what_is_reviewed_are_kept_and_no_others() -> None:
+def test_only_keys_of_reviewed_hunks_are_kept() -> None:
     file = file_diff(ONE + OTHER)
     assert kept_keys({"a.py": HunkSplit(file, (False, True))}) == frozenset(keys(ONE + OTHER)[1:])
     assert kept_keys({}) == frozenset()
 
 
-def test_where_keys_would_be_too_many_the_files_with_the_most_hunks_get_one_each() -> None:
+def test_files_with_most_hunks_get_one_key_each_above_limit() -> None:
     large, half, small = many("large", 9), many("half", 8), many("small", 3)
     by_file = {
         "large": all_known(large),
@@ -344,8 +344,8 @@ def test_where_keys_would_be_too_many_the_files_with_the_most_hunks_get_one_each
         "small": all_known(small),
     }
     assert len(kept_keys(by_file, 19)) == 19
-    kept = kept_keys(by_file, 12)
-    assert kept == {
+    stored = kept_keys(by_file, 12)
+    assert stored == {
         file_key(large),
         *hunk_keys(half)[:7],
         *hunk_keys(small),
@@ -355,26 +355,24 @@ def test_where_keys_would_be_too_many_the_files_with_the_most_hunks_get_one_each
     assert kept_keys(by_file, 0) == frozenset()
 
 
-def test_files_of_one_hunk_are_not_exchanged_for_as_many_file_keys() -> None:
+def test_files_of_one_hunk_do_not_get_file_keys() -> None:
     files = {name: all_known(many(name, 1)) for name in "abc"}
     assert kept_keys(files, 2) == {*hunk_keys(files["a"].file), *hunk_keys(files["b"].file)}
 
 
 @given(FILES, st.integers(1, 30))
 @settings(max_examples=100, deadline=None)
-def test_whatever_is_kept_the_same_change_holds_nothing_new_but_what_was_cut(
-    files: list[FileDiff], most: int
-) -> None:
+def test_unchanged_change_has_no_new_hunks_within_the_limit(files: list[FileDiff], most: int) -> None:
     by_file = {file.path: all_known(file) for file in files}
-    kept = kept_keys(by_file, most)
-    assert len(kept) <= most
-    new = [hunk for file in files for hunk in split_reviewed(file, kept).new]
+    stored = kept_keys(by_file, most)
+    assert len(stored) <= most
+    new = [hunk for file in files for hunk in split_reviewed(file, stored).new]
     if len(kept_keys(by_file, 10_000)) <= most:
         assert new == []
     assert all(split_reviewed(file, frozenset()).new == file.hunks for file in files)
 
 
-def test_answers_are_told_of_the_new_hunks_alone() -> None:
+def test_answers_are_mapped_from_new_hunks() -> None:
     file = many("a", 4)
     division = HunkSplit(file, (True, False, True, False))
     assert division.with_answers((False, True)).reviewed == (True, False, True, True)
@@ -389,7 +387,7 @@ def test_answers_are_told_of_the_new_hunks_alone() -> None:
         ((3,), (True, False, False)),
     ],
 )
-def test_a_split_hunk_is_seen_when_all_of_its_pieces_were(
+def test_split_hunk_is_reviewed_with_all_of_its_pieces(
     failing: tuple[int, ...], expected: tuple[bool, ...]
 ) -> None:
     file = file_of("f", "+", "+" * 40, "+")
@@ -399,7 +397,7 @@ def test_a_split_hunk_is_seen_when_all_of_its_pieces_were(
     assert answered_hunks("f", file.hunks, chunks, outcomes) == expected
 
 
-def test_what_was_not_asked_or_shows_nothing_was_not_seen() -> None:
+def test_hunks_outside_of_chunks_are_not_reviewed() -> None:
     file = file_of("f", "+", "+")
     chunks = pack([file], 900)
     assert answered_hunks("f", file.hunks, chunks, {}) == (False, False)
@@ -409,13 +407,13 @@ def test_what_was_not_asked_or_shows_nothing_was_not_seen() -> None:
 
 @given(FILES, st.integers(60, 1_000), st.data())
 @settings(max_examples=100, deadline=None)
-def test_a_hunk_is_seen_exactly_when_no_line_of_it_was_in_a_failed_chunk(
+def test_hunk_is_reviewed_unless_a_line_is_in_a_failed_chunk(
     files: list[FileDiff], budget: int, draw: st.DataObject
 ) -> None:
     chunks = pack(files, budget)
     failed = draw.draw(st.sets(st.sampled_from(range(max(1, len(chunks))))))
     outcomes = {chunk.index: SkipReason.FAILED if chunk.index in failed else None for chunk in chunks}
-    lost = {
+    failed_lines = {
         (part.file.path, line)
         for chunk in chunks
         if chunk.index in failed
@@ -424,5 +422,7 @@ def test_a_hunk_is_seen_exactly_when_no_line_of_it_was_in_a_failed_chunk(
         for line in hunk.lines
     }
     for file in files:
-        expected = tuple(all((file.path, line) not in lost for line in hunk.lines) for hunk in file.hunks)
+        expected = tuple(
+            all((file.path, line) not in failed_lines for line in hunk.lines) for hunk in file.hunks
+        )
         assert answered_hunks(file.path, file.hunks, chunks, outcomes) == expected

@@ -1,4 +1,4 @@
-"""Asks for previews as the command line does, in this process."""
+"""Runs preview commands in the test's process."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FILES = {
 
 
 def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Puts the files into the folder, which is a checkout from then on."""
+    """Writes the files into the folder and makes it a git checkout."""
     (folder / ".git").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         place = folder / name
@@ -58,6 +58,6 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     return folder
 
 
-def ask(folder: Path, *words: str, environ: Mapping[str, str] = NOTHING) -> ExitCode:
-    """Carries out `hunkwise WORDS` in the folder. Raises Error."""
-    return ExitCode(preview(build_parser().parse_args([*words, "--repository", str(folder)]), environ))
+def run_preview(folder: Path, *arguments: str, environ: Mapping[str, str] = NOTHING) -> ExitCode:
+    """Runs `hunkwise ARGUMENTS` in the folder. Raises Error."""
+    return ExitCode(preview(build_parser().parse_args([*arguments, "--repository", str(folder)]), environ))

@@ -1,4 +1,4 @@
-"""Prompts are listed with all that decides on them, and shown as they stand."""
+"""`prompts list` with all settings, and `prompts show` with the templates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hunkwise.domain.model import PARTIALS
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.renderer import BASE, BUILT_IN, built_in_text
-from tests.preview.preview_command import FILES, SEVERITY, TEMPLATE, ask, write
+from tests.preview.preview_command import FILES, SEVERITY, TEMPLATE, run_preview, write
 
 HOME = ".github/hunkwise.yml"
 
@@ -22,13 +22,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
-    assert ask(folder, "prompts", "list", "--format", "json") == 0
+    assert run_preview(folder, "prompts", "list", "--format", "json") == 0
     return {prompt["name"]: prompt for prompt in json.loads(capsys.readouterr().out)["prompts"]}
 
 
-def test_the_configuration_s_prompts_come_first_and_then_all_others(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_configured_prompts_are_listed_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompts = listed(folder, capsys)
     assert list(prompts) == ["review", "mine", *(name for name in BUILT_IN if name != "review")]
     assert [name for name, prompt in prompts.items() if prompt["runs"]] == [
@@ -55,15 +53,15 @@ def test_the_configuration_s_prompts_come_first_and_then_all_others(
     assert (prompts["tests"]["template"], prompts["tests"]["max-severity"]) == ("hunkwise/tests", "medium")
 
 
-def test_stages_that_are_off_do_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_disabled_stages_are_listed_as_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = "version: 1\nverify: off\nsummary: off\nmin-severity: high\nprompts: [verify]\n"
     prompts = listed(write(tmp_path, {HOME: config}), capsys)
     assert [name for name, prompt in prompts.items() if prompt["runs"]] == ["review"]
     assert prompts["review"]["min-severity"] == "high"
 
 
-def test_people_read_it_as_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(folder, "prompts", "list") == 0
+def test_list_is_readable_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_preview(folder, "prompts", "list") == 0
     out = capsys.readouterr().out
     assert (
         "mine  (runs; .github/mine.md.j2)\n"
@@ -77,11 +75,9 @@ def test_people_read_it_as_words(folder: Path, capsys: pytest.CaptureFixture[str
     assert "summary  (runs; built in)\n  The summary: " in out
 
 
-def test_a_prompt_without_words_about_itself_is_listed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_prompt_without_description_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {HOME: "version: 1\nprompts: [{name: bare, template: a.j2}]\n", "a.j2": "{{ chunk.diff }}"}
-    assert ask(write(tmp_path, files), "prompts", "list") == 0
+    assert run_preview(write(tmp_path, files), "prompts", "list") == 0
     assert capsys.readouterr().out.startswith(
         "bare  (runs; a.j2)\n  files: all; severities: low to critical\n"
     )
@@ -98,17 +94,17 @@ def test_a_prompt_without_words_about_itself_is_listed(
         *((f"hunkwise/partials/{name}", built_in_text(f"partials/{name}")) for name in PARTIALS),
     ],
 )
-def test_a_template_is_shown_as_it_stands(
+def test_template_is_shown_unchanged(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
 ) -> None:
-    assert ask(folder, "prompts", "show", name) == 0
+    assert run_preview(folder, "prompts", "show", name) == 0
     assert capsys.readouterr().out == text
 
 
-def test_what_it_extends_and_includes_follows_in_its_order(
+def test_extended_and_included_templates_follow_in_order(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ask(folder, "prompts", "show", "mine", "--extended") == 0
+    assert run_preview(folder, "prompts", "show", "mine", "--extended") == 0
     out = capsys.readouterr().out
     heads = [line.removeprefix("=== ") for line in out.splitlines() if line.startswith("=== ")]
     assert heads[:3] == [
@@ -121,22 +117,22 @@ def test_what_it_extends_and_includes_follows_in_its_order(
     assert SEVERITY in out
 
 
-def test_a_template_that_includes_itself_or_nothing_known_is_shown_once(
+def test_template_with_recursive_or_unknown_include_is_shown_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = "{% include 'own' %}{% include 'nowhere' %}{% include ['partials/part', pull_request.title] %}"
     files = {HOME: "version: 1\nprompts: [{name: own, template: o.j2}]\n", "o.j2": own}
-    assert ask(write(tmp_path, files), "prompts", "show", "own", "--extended") == 0
+    assert run_preview(write(tmp_path, files), "prompts", "show", "own", "--extended") == 0
     out = capsys.readouterr().out
     assert out.startswith(f"=== own (o.j2)\n{own}\n=== partials/part (built in)\n")
     assert out.count("=== ") == 2
 
 
-def test_a_template_that_does_not_compile_is_shown_with_its_fault(
+def test_template_that_does_not_compile_is_shown_with_its_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = {HOME: "version: 1\nprompts: [{name: own, template: o.j2}]\n", "o.j2": "{% if %}"}
-    assert ask(write(tmp_path, files), "prompts", "show", "own", "--extended") == 0
+    assert run_preview(write(tmp_path, files), "prompts", "show", "own", "--extended") == 0
     out, errors = capsys.readouterr()
     assert out == "=== own (o.j2)\n{% if %}\n"
     assert errors.startswith("hunkwise: o.j2 does not compile: ")
@@ -144,7 +140,7 @@ def test_a_template_that_does_not_compile_is_shown_with_its_fault(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("secrity", 'There is no prompt or template "secrity"; did you mean "security"?'),
         ("partials/severty", 'did you mean "partials/severity"?'),
@@ -153,14 +149,14 @@ def test_a_template_that_does_not_compile_is_shown_with_its_fault(
         ("../../etc/passwd", "There is no prompt or template"),
     ],
 )
-def test_a_name_that_nobody_has_is_refused_with_the_nearest(folder: Path, name: str, said: str) -> None:
+def test_unknown_name_is_an_error_with_suggestion(folder: Path, name: str, message: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        ask(folder, "prompts", "show", name)
-    assert said in str(refused.value)
+        run_preview(folder, "prompts", "show", name)
+    assert message in str(refused.value)
 
 
-@pytest.mark.parametrize("words", [("list",), ("show", "mine")])
-def test_a_template_that_is_not_there_is_said(tmp_path: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", [("list",), ("show", "mine")])
+def test_missing_template_is_an_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     folder = write(tmp_path, {HOME: FILES[HOME]})
     with pytest.raises(SettingsError, match=r"\.github/mine\.md\.j2, which is not in the working tree"):
-        ask(folder, "prompts", *words)
+        run_preview(folder, "prompts", *arguments)

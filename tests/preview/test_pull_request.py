@@ -1,4 +1,4 @@
-"""A pull request is read from GitHub, with its base's files from the checkout where they are there."""
+"""Previews of a pull request: read from GitHub, with files of the base from the checkout if available."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hunkwise.errors import Error, GitHubError
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.http_server import serve
-from tests.preview.preview_command import ask
+from tests.preview.preview_command import run_preview
 
 HOME = ".github/hunkwise.yml"
 CONFIG = "version: 1\nfail-on: low\nprompts: [{name: mine, template: mine.j2}]\n"
@@ -21,12 +21,12 @@ CONFIG = "version: 1\nfail-on: low\nprompts: [{name: mine, template: mine.j2}]\n
 
 @pytest.fixture
 def repository(tmp_path: Path) -> GitRepository:
-    made = GitRepository.create(tmp_path / "work")
-    made.commit({HOME: CONFIG, "mine.j2": "BASE {{ chunk.diff }}", "a.py": "1\n"}, "Base")
-    made.branch("feature")
-    made.commit({"a.py": "2\n", "mine.j2": "HEAD"})
-    (made.path / "mine.j2").write_text("TREE {{ pull_request.title }}")
-    return made
+    repository = GitRepository.create(tmp_path / "work")
+    repository.commit({HOME: CONFIG, "mine.j2": "BASE {{ chunk.diff }}", "a.py": "1\n"}, "Base")
+    repository.branch("feature")
+    repository.commit({"a.py": "2\n", "mine.j2": "HEAD"})
+    (repository.path / "mine.j2").write_text("TREE {{ pull_request.title }}")
+    return repository
 
 
 @pytest.fixture
@@ -42,18 +42,20 @@ def github(repository: GitRepository) -> Iterator[tuple[FakeGitHub, Mapping[str,
 Hub = tuple[FakeGitHub, Mapping[str, str]]
 
 
-def told(capsys: pytest.CaptureFixture[str], folder: Path, environ: Mapping[str, str], *words: str) -> Any:
-    assert ask(folder, *words, "--pr", "octo/repo#1", "--format", "json", environ=environ) == 0
+def preview_json(
+    capsys: pytest.CaptureFixture[str], folder: Path, environ: Mapping[str, str], *arguments: str
+) -> Any:
+    assert run_preview(folder, *arguments, "--pr", "octo/repo#1", "--format", "json", environ=environ) == 0
     return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("near", [True, False])
-def test_the_base_s_configuration_is_shown_from_near_or_far(
+def test_configuration_of_the_base_is_read_from_checkout_or_github(
     repository: GitRepository, github: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], near: bool
 ) -> None:
     fake, environ = github
     folder = repository.path if near else tmp_path
-    found = told(capsys, folder, environ, "config", "show")
+    found = preview_json(capsys, folder, environ, "config", "show")
     base = repository.git("rev-parse", "main")
     assert found["configuration"]["commit"] == base
     assert found["configuration"]["read-from"] == f"the base of octo/repo#1 ({base[:12]})"
@@ -62,33 +64,33 @@ def test_the_base_s_configuration_is_shown_from_near_or_far(
 
 
 @pytest.mark.parametrize("near", [True, False])
-def test_a_prompt_is_rendered_by_the_base_s_template_or_by_the_tree_s(
+def test_prompt_is_rendered_with_template_of_base_or_working_tree(
     repository: GitRepository, github: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], near: bool
 ) -> None:
     _, environ = github
     folder = repository.path if near else tmp_path
-    base = told(capsys, folder, environ, "prompts", "render", "mine", "--at-base")
+    base = preview_json(capsys, folder, environ, "prompts", "render", "mine", "--at-base")
     assert base["chunks"][0]["text"].startswith('BASE ### "a.py" (modified)')
     assert base["read-from"].startswith("the pull request's base (")
     assert base["change"].startswith("octo/repo#1 (")
     if near:
-        tree = told(capsys, folder, environ, "prompts", "render", "mine")
+        tree = preview_json(capsys, folder, environ, "prompts", "render", "mine")
         assert tree["chunks"][0]["text"] == "TREE Two\n"
 
 
-def test_a_pull_request_that_cannot_be_read_is_said(repository: GitRepository, github: Hub) -> None:
-    for words in (("config", "show"), ("prompts", "render", "mine")):
+def test_unreadable_pull_request_is_an_error(repository: GitRepository, github: Hub) -> None:
+    for arguments in (("config", "show"), ("prompts", "render", "mine")):
         with pytest.raises(GitHubError, match="octo/repo"):
-            ask(repository.path, *words, "--pr", "octo/repo#9", environ=github[1])
+            run_preview(repository.path, *arguments, "--pr", "octo/repo#9", environ=github[1])
 
 
-class Stopping(dict[str, str]):
-    """An environment during the reading of which somebody presses Ctrl-C."""
+class InterruptedEnviron(dict[str, str]):
+    """An environment that raises KeyboardInterrupt when it is read."""
 
     def get(self, key: str, default: Any = None) -> Any:
         raise KeyboardInterrupt
 
 
-def test_an_interrupt_is_told_in_words(repository: GitRepository) -> None:
+def test_interrupt_has_an_error_message(repository: GitRepository) -> None:
     with pytest.raises(Error, match=r"The preview was stopped before it was done\."):
-        ask(repository.path, "config", "show", environ=Stopping())
+        run_preview(repository.path, "config", "show", environ=InterruptedEnviron())

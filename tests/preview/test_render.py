@@ -1,4 +1,4 @@
-"""A prompt is rendered over a change as a review would send it, by the rules of the working tree or of the base."""
+"""`prompts render`: prompts as a review sends them, with templates of the working tree or the base."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hunkwise.errors import Error, RepositoryError, SettingsError
 from hunkwise.preview.config import print_text
 from hunkwise.preview.render import estimate
 from tests.fakes.git_repository import GitRepository
-from tests.preview.preview_command import NOTHING, ask
+from tests.preview.preview_command import NOTHING, run_preview
 
 HOME = ".github/hunkwise.yml"
 OWN = "version: 1\nprompts:\n  - review\n  - {name: mine, template: mine.j2}\n"
@@ -24,26 +24,31 @@ LINES = "".join(f"line = {number}  # {'x' * 60}\n" for number in range(400))
 
 @pytest.fixture
 def repository(tmp_path: Path) -> GitRepository:
-    """A branch that changes a file, adds one with controls in it, and removes one."""
-    made = GitRepository.create(tmp_path / "work")
-    made.commit({"a.py": "def f(x):\n    return x\n", "old.py": "1\n", "poetry.lock": "1\n"}, "Base")
-    made.branch("feature")
-    made.commit({"a.py": "def f(x):\n    return eval(x)\n", "odd\u202e.py": "x\x1b[2J\n", "old.py": None})
-    return made
+    """Returns a branch that changes a file, adds one with control characters, and removes one."""
+    repository = GitRepository.create(tmp_path / "work")
+    repository.commit({"a.py": "def f(x):\n    return x\n", "old.py": "1\n", "poetry.lock": "1\n"}, "Base")
+    repository.branch("feature")
+    repository.commit(
+        {"a.py": "def f(x):\n    return eval(x)\n", "odd\u202e.py": "x\x1b[2J\n", "old.py": None}
+    )
+    return repository
 
 
 def rendered(
     capsys: pytest.CaptureFixture[str],
     repository: GitRepository,
-    *words: str,
+    *arguments: str,
     environ: Mapping[str, str] = NOTHING,
 ) -> dict[str, Any]:
-    assert ask(repository.path, "prompts", "render", *words, "--format", "json", environ=environ) == 0
+    assert (
+        run_preview(repository.path, "prompts", "render", *arguments, "--format", "json", environ=environ)
+        == 0
+    )
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
 
-def test_each_chunk_is_told_with_its_size_its_files_and_its_text(
+def test_each_chunk_has_size_files_and_text(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = rendered(capsys, repository, "review")
@@ -71,13 +76,13 @@ def test_each_chunk_is_told_with_its_size_its_files_and_its_text(
     assert with_system["characters"] == len(with_system["text"])
 
 
-def test_people_see_the_text_between_rulers_that_say_what_it_is(
+def test_text_output_has_a_header_per_chunk(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit({"poetry.lock": "2\n"})
     (repository.path / "AGENTS.md").write_text("Be exact.")
     text = rendered(capsys, repository, "review")["chunks"][0]["text"]
-    assert ask(repository.path, "prompts", "render", "review", "--system") == 0
+    assert run_preview(repository.path, "prompts", "render", "review", "--system") == 0
     out = capsys.readouterr().out
     rulers = [line.removeprefix("=== ") for line in out.splitlines() if line.startswith("=== ")]
     assert rulers[0].startswith("review over main..HEAD (")
@@ -98,33 +103,33 @@ def test_people_see_the_text_between_rulers_that_say_what_it_is(
     assert text in out
 
 
-def test_a_single_chunk_is_alone_on_standard_output(
+def test_single_chunk_is_the_only_standard_output(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit({HOME: "version: 1\nchunk-size: 4000\n", "long.py": LINES})
     chunks = rendered(capsys, repository, "review")["chunks"]
     assert len(chunks) > 3
     assert [chunk["number"] for chunk in chunks] == list(range(1, len(chunks) + 1))
-    assert ask(repository.path, "prompts", "render", "review", "--chunk", "3") == 0
+    assert run_preview(repository.path, "prompts", "render", "review", "--chunk", "3") == 0
     out, errors = capsys.readouterr()
     assert out == chunks[2]["text"]
     assert errors.startswith(f"=== review, chunk 3 of {len(chunks)}: ")
     (only,) = rendered(capsys, repository, "review", "--chunk", "3")["chunks"]
     assert only == chunks[2]
     system = rendered(capsys, repository, "review", "--system")["system"]["text"]
-    assert ask(repository.path, "prompts", "render", "review", "--chunk", "3", "--system") == 0
+    assert run_preview(repository.path, "prompts", "render", "review", "--chunk", "3", "--system") == 0
     assert capsys.readouterr().out == f"{system}\n{chunks[2]['text']}"
 
 
-def test_the_header_of_a_chunk_of_very_many_files_names_the_first_of_them(
+def test_header_of_a_chunk_lists_the_first_files(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit({f"many/{number}.py": f"number = {number}\n" for number in range(120)})
-    assert ask(repository.path, "prompts", "render", "review") == 0
+    assert run_preview(repository.path, "prompts", "render", "review") == 0
     assert "===   and 23 more files\n" in capsys.readouterr().out
 
 
-def test_the_working_tree_is_what_is_tried_and_the_base_is_what_a_review_takes(
+def test_working_tree_is_used_unless_at_base(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.git("checkout", "-q", "main")
@@ -142,7 +147,7 @@ def test_the_working_tree_is_what_is_tried_and_the_base_is_what_a_review_takes(
 @pytest.mark.parametrize(
     ("name", "question"), [("answer", "> Is this an example?"), ("explain", "Explain the problem that")]
 )
-def test_the_prompts_for_commands_are_shown_with_an_example_thread(
+def test_prompts_for_commands_are_rendered_with_an_example_thread(
     repository: GitRepository, capsys: pytest.CaptureFixture[str], name: str, question: str
 ) -> None:
     found = rendered(capsys, repository, name, "--system")
@@ -157,14 +162,14 @@ def test_the_prompts_for_commands_are_shown_with_an_example_thread(
     assert "R2 +     return eval(x)" in part["text"]
     assert "through the tool `answer`" in found["system"]["text"]
     assert found["not-sent"] == []
-    assert ask(repository.path, "prompts", "render", name) == 0
+    assert run_preview(repository.path, "prompts", "render", name) == 0
     assert (
         "=== with an example command, in an example thread on the first changed line\n"
         in capsys.readouterr().out
     )
 
 
-def test_a_template_for_commands_is_tried_and_its_fault_reported(
+def test_template_for_commands_is_rendered_and_its_fault_reported(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository.path / ".github").mkdir()
@@ -174,10 +179,10 @@ def test_a_template_for_commands_is_tried_and_its_fault_reported(
     assert part["text"] == "ask: Is this an example? a.py\n"
     (repository.path / "a.j2").write_text("{{ command.x.y }}")
     with pytest.raises(SettingsError, match=r"Not rendered: a\.j2:1: .*x"):
-        ask(repository.path, "prompts", "render", "answer")
+        run_preview(repository.path, "prompts", "render", "answer")
 
 
-def test_a_built_in_prompt_can_be_tried_that_the_configuration_does_not_run(
+def test_unconfigured_built_in_prompt_can_be_rendered(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = "version: 1\nprompts: [{name: mine, template: nowhere.j2}]\n"
@@ -187,10 +192,10 @@ def test_a_built_in_prompt_can_be_tried_that_the_configuration_does_not_run(
     with pytest.raises(
         SettingsError, match=r"nowhere\.j2, which is not in the working tree: correct the path"
     ):
-        ask(repository.path, "prompts", "render", "mine")
+        run_preview(repository.path, "prompts", "render", "mine")
 
 
-def test_the_second_opinion_is_rendered_with_an_example_of_each_file(
+def test_verification_prompt_has_an_example_finding_per_file(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = rendered(capsys, repository, "verify")
@@ -199,10 +204,10 @@ def test_the_second_opinion_is_rendered_with_an_example_of_each_file(
     assert chunk["files"] == [
         {"path": path, "example-findings": 1} for path in ("a.py", "odd\u202e.py", "old.py")
     ]
-    for shown in ("RIGHT line 2", "R2 +     return eval(x)", "no model has found it", "LEFT line 1"):
-        assert shown in chunk["text"]
+    for text in ("RIGHT line 2", "R2 +     return eval(x)", "no model has found it", "LEFT line 1"):
+        assert text in chunk["text"]
     assert "report_verdicts" in rendered(capsys, repository, "verify", "--system")["system"]["text"]
-    assert ask(repository.path, "prompts", "render", "verify") == 0
+    assert run_preview(repository.path, "prompts", "render", "verify") == 0
     out = capsys.readouterr().out
     assert "=== with example findings, made from the diff: one a file, 40 at most\n" in out
     assert "3 example findings in 3 files\n===   a.py: 1 example finding\n" in out
@@ -211,7 +216,7 @@ def test_the_second_opinion_is_rendered_with_an_example_of_each_file(
 @pytest.mark.parametrize(
     "config", ["version: 1\n", "version: 1\nverify: off\nsummary: off\nmax-model-calls: 1\n"]
 )
-def test_stages_can_be_tried_also_where_they_are_off(
+def test_disabled_stages_can_be_rendered(
     repository: GitRepository, capsys: pytest.CaptureFixture[str], config: str
 ) -> None:
     repository.git("checkout", "-q", "main")
@@ -226,40 +231,40 @@ def test_stages_can_be_tried_also_where_they_are_off(
 
 
 @pytest.mark.parametrize("stage", ["verify", "summary"])
-def test_a_stage_whose_own_template_fails_is_said_to(repository: GitRepository, stage: str) -> None:
+def test_error_in_template_of_a_stage_is_reported(repository: GitRepository, stage: str) -> None:
     (repository.path / ".github").mkdir()
     (repository.path / HOME).write_text(f"version: 1\nprompts: [review, {{name: {stage}, template: s.j2}}]\n")
     (repository.path / "s.j2").write_text("\n{{ 1 // 0 }}")
     with pytest.raises(SettingsError, match=r"Not rendered: .*s\.j2:2: .*zero"):
-        ask(repository.path, "prompts", "render", stage)
+        run_preview(repository.path, "prompts", "render", stage)
 
 
-def test_a_template_that_fails_for_some_chunks_shows_the_others(
+def test_template_that_fails_for_some_chunks_renders_the_others(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit({HOME: OWN + "chunk-size: 4000\n", "long.py": LINES})
     (repository.path / "mine.j2").write_text("{{ 1 // (chunk.number - 2) }}{{ chunk.diff }}")
     with pytest.raises(SettingsError, match=r"Not rendered: chunk 2 of \d+: mine\.j2:1: .*zero"):
-        ask(repository.path, "prompts", "render", "mine")
+        run_preview(repository.path, "prompts", "render", "mine")
     out = capsys.readouterr().out
     assert "=== mine, chunk 1 of " in out
     assert "=== mine, chunk 2 of " not in out
     assert "=== mine, chunk 3 of " in out
     with pytest.raises(SettingsError, match="Not rendered: chunk 2"):
-        ask(repository.path, "prompts", "render", "mine", "--chunk", "2")
+        run_preview(repository.path, "prompts", "render", "mine", "--chunk", "2")
 
 
-def test_a_change_of_which_nothing_is_sent_is_said_to_be_one(
+def test_change_without_prompts_is_reported(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("review", "verify"):
-        assert ask(repository.path, "prompts", "render", name, "--head", "main") == 0
+        assert run_preview(repository.path, "prompts", "render", name, "--head", "main") == 0
         out = capsys.readouterr().out
         assert "=== nothing would be sent\n" in out
         assert "=== main has nothing that is not in main: choose another --base or --head.\n" in out
 
 
-def test_a_file_of_which_nothing_can_be_shown_has_no_example(
+def test_file_without_lines_has_no_example_finding(
     repository: GitRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.git("mv", "a.py", "moved.py")
@@ -269,7 +274,7 @@ def test_a_file_of_which_nothing_can_be_shown_has_no_example(
 
 
 @pytest.mark.parametrize(
-    ("words", "kind", "said"),
+    ("arguments", "kind", "message"),
     [
         (["secrity"], SettingsError, 'There is no prompt "secrity"; did you mean "security"?'),
         (["hunkwise/review"], SettingsError, 'There is no prompt "hunkwise/review"'),
@@ -290,12 +295,12 @@ def test_a_file_of_which_nothing_can_be_shown_has_no_example(
         (["review", "--config", "/etc/passwd"], SettingsError, "--config must be the path of a file in the"),
     ],
 )
-def test_what_is_asked_wrongly_is_said_with_its_remedy(
-    repository: GitRepository, words: list[str], kind: type[Error], said: str
+def test_invalid_arguments_are_an_error_with_hint(
+    repository: GitRepository, arguments: list[str], kind: type[Error], message: str
 ) -> None:
     with pytest.raises(kind) as refused:
-        ask(repository.path, "prompts", "render", *words)
-    assert said in str(refused.value)
+        run_preview(repository.path, "prompts", "render", *arguments)
+    assert message in str(refused.value)
 
 
 class Terminal(io.StringIO):
@@ -305,7 +310,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_is_shown_what_a_file_would_get_exactly() -> None:
+def test_terminal_output_is_escaped_and_file_output_exact() -> None:
     text = "one\ttab\nCaf\u00e9\x1b[2J\r\u202e\n"
     errors = io.StringIO()
     with redirect_stdout(io.StringIO()) as file, redirect_stderr(errors):

@@ -1,4 +1,4 @@
-"""Writes the golden renderings again: `python -m tests.prompts.rewrite_golden`. Read the difference then."""
+"""Rewrites the golden renderings: `python -m tests.prompts.rewrite_golden`. Review the diff afterwards."""
 
 from __future__ import annotations
 

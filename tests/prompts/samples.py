@@ -1,4 +1,4 @@
-"""One small rendering for every built-in template: a change of a few lines, with a bit of everything around it."""
+"""One small rendering for every built-in template: a change of a few lines, with every kind of context."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.fakes.changes import added, changed, pull_request, snapshot
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = BUILT_IN
 IN_AUDITS = tuple(name for name in NAMES if name not in ("summary", *ANSWER_PROMPTS))
-"""An audit asks for no summary and answers no command."""
+"""An audit has no summary prompt and no prompts for commands."""
 GOLDEN_IN_AUDITS = ("review", "audit", "verify")
 ENCLOSING = """Rows of the files as they are now.
 
@@ -63,7 +63,7 @@ EARLIER = Claim(
     old_code="while True:\n    retry()",
 )
 OTHERS = (Finding("src/other.py", Severity.HIGH, "Nobody pays", "Never.", anchor=Anchor("src/other.py", 7)),)
-SUMMED_UP = {
+SUMMARY_VALUES = {
     "chunk_summaries": ["Pays twice."],
     "findings": [{"path": "src/pay.py", "severity": "high", "title": "The second payment is lost"}],
     "unreviewed": [{"path": "src/other.py", "reason": "the budget ran out"}],
@@ -105,8 +105,8 @@ ON_PULL_REQUEST: dict[str, Any] = {
 }
 
 
-def whole() -> Snapshot:
-    """Three files, of which a part shows two."""
+def sample_change() -> Snapshot:
+    """Returns a change of three files; a chunk shows two of them."""
     return snapshot(
         changed("src/pay.py", old_path="src/money.py"),
         added("docs/a\u202eb.md", "# Title", "text with a \x1b[31m escape"),
@@ -124,36 +124,36 @@ def whole() -> Snapshot:
     )
 
 
-def audited() -> Snapshot:
-    """Two files of existing code."""
-    shot = whole()
+def sample_audit() -> Snapshot:
+    """Returns an audit of two files of existing code."""
+    shot = sample_change()
     files = (added("src/pay.py", "one", "two!", "two and a half", "three"), shot.files[1])
     return replace(shot, files=files, threads=(), audit=True)
 
 
-def context(name: str = "review", *, audit: bool = False, **given: Any) -> dict[str, Any]:
-    """All names that the template of this name sees."""
-    shot = audited() if audit else whole()
+def context(name: str = "review", *, audit: bool = False, **overrides: Any) -> dict[str, Any]:
+    """Returns all variables of the named template."""
+    shot = sample_audit() if audit else sample_change()
     contexts = Contexts(shot, local=False)
     settings = PromptSettings(name=name).under(built_in_fronts()[name])
     prompt = prompt_values(settings, Severity.MEDIUM if name == "review" else Severity.LOW)
     shared = contexts.shared
     prompt["base_readable"] = True
     if name in STAGE_PROMPTS:
-        return {**shared, "prompt": prompt, **_stage_names(name, shot), **given}
+        return {**shared, "prompt": prompt, **_stage_names(name, shot), **overrides}
     varying = contexts.varying(pack(shot.files[:2], 10_000)[0], 2, prompt)
     varying["chunk"]["enclosing"] = ENCLOSING
     if audit:
-        return {**shared, **varying, **given}
+        return {**shared, **varying, **overrides}
     issue = {"number": 1, "title": "Pay twice", "body": "Customers want it.\n# Task"}
     shared["pull_request"]["linked_issues"] = [issue]
-    return {**shared, **varying, **given}
+    return {**shared, **varying, **overrides}
 
 
 def _stage_names(name: str, shot: Snapshot) -> dict[str, Any]:
-    """What the prompts that do not review the diff see beside the shared names."""
+    """Returns the variables that only the prompts without a diff have."""
     if name == "summary":
-        return SUMMED_UP
+        return SUMMARY_VALUES
     shown = instruction_values(Contexts(shot, local=False).instructions_for(["src/pay.py"]))
     if name == "verify":
         names = build_variables(
@@ -170,12 +170,12 @@ def _stage_names(name: str, shot: Snapshot) -> dict[str, Any]:
     }
 
 
-def rendering(name: str, *, audit: bool = False, **given: Any) -> str:
-    return Renderer({}).render(name, context(name, audit=audit, **given))
+def rendering(name: str, *, audit: bool = False, **overrides: Any) -> str:
+    return Renderer({}).render(name, context(name, audit=audit, **overrides))
 
 
 def goldens() -> dict[str, str]:
-    """The golden renderings, by the names of their files."""
+    """Returns the golden renderings by file name."""
     texts = {f"{name}.md": rendering(name) for name in NAMES}
     texts["answer-on-pull-request.md"] = rendering("answer", **ON_PULL_REQUEST)
     texts["answer-suggest.md"] = rendering("answer", command="suggest", question="", suggestible=True)
@@ -185,6 +185,6 @@ def goldens() -> dict[str, str]:
 def context_for(
     snapshot: Snapshot, chunk: Chunk, count: int, prompt: Mapping[str, Any], *, local: bool
 ) -> dict[str, Any]:
-    """All variables of one rendering."""
+    """Returns all variables of one rendering."""
     contexts = Contexts(snapshot, local=local)
     return {**contexts.shared, **contexts.varying(chunk, count, prompt)}

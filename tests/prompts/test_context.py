@@ -1,4 +1,4 @@
-"""What a template sees beside the diff: within its room, and empty where it is turned off."""
+"""The template variables beside the diff: within their limits, and empty where they are turned off."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SHOT = snapshot(changed("src/a.py"), instructions=(OWN, ALL))
 (CHUNK,) = pack(SHOT.files, 9_000)
 
 
-class Around:
-    """Notes the room that it is given."""
+class RecordingContext:
+    """Renders enclosing code, and records the available characters."""
 
     def __init__(self) -> None:
         self.rooms: list[int] = []
@@ -39,61 +39,59 @@ class Around:
 
 
 @pytest.mark.parametrize(
-    ("room", "told", "left"),
+    ("room", "shown", "remaining"),
     [(2_000, 600, 1_400), (1_000, 500, 468), (0, 0, -31)],
     ids=["fits", "cut", "none"],
 )
-def test_instructions_of_some_files_leave_half_of_the_room_to_the_code(
-    room: int, told: int, left: int
-) -> None:
-    around = Around()
+def test_specific_instructions_leave_half_of_the_room_for_code(room: int, shown: int, remaining: int) -> None:
+    around = RecordingContext()
     contexts = Contexts(SHOT, local=False, room=room, around=around)
     varying = contexts.varying(CHUNK, 1, {})
     assert varying["chunk"]["enclosing"] == "around src/a.py"
-    assert [one.shown for one in contexts.instructions_for(["src/a.py"])] == [len(ALL.text), told]
+    assert [one.shown for one in contexts.instructions_for(["src/a.py"])] == [len(ALL.text), shown]
     assert [one["path"] for one in varying["instructions"]] == [ALL.path, OWN.path]
-    assert around.rooms == [left]
+    assert around.rooms == [remaining]
 
 
-def test_where_code_is_turned_off_instructions_have_all_of_the_room() -> None:
-    around = Around()
+def test_instructions_have_all_room_without_enclosing_code() -> None:
+    around = RecordingContext()
     contexts = Contexts(SHOT, local=False, switches={**ON, "enclosing": False}, room=700, around=around)
     assert contexts.varying(CHUNK, 1, {})["chunk"]["enclosing"] == ""
     assert [one.shown for one in contexts.instructions_for(["src/a.py"])] == [len(ALL.text), 600]
     assert around.rooms == []
 
 
-def test_where_instructions_are_turned_off_code_has_all_of_the_room() -> None:
-    around = Around()
+def test_enclosing_code_has_all_room_without_instructions() -> None:
+    around = RecordingContext()
     contexts = Contexts(SHOT, local=False, switches={**ON, "instructions": False}, room=700, around=around)
     assert contexts.varying(CHUNK, 1, {})["instructions"] == []
     assert around.rooms == [700]
 
 
-def test_instructions_for_all_files_have_a_room_of_their_own() -> None:
+def test_general_instructions_have_separate_room() -> None:
     shot = snapshot(changed("a.py"), instructions=(Instructions("AGENTS.md", "x" * 99_999),))
-    (told,) = Contexts(shot, local=False, room=0).instructions_for(["src/a.py"])
-    assert told.shown == EVERYWHERE_ROOM
+    (general,) = Contexts(shot, local=False, room=0).instructions_for(["src/a.py"])
+    assert general.shown == EVERYWHERE_ROOM
 
 
 def issues(*linked: LinkedIssue) -> Snapshot:
     return replace(SHOT, conversation=Conversation(linked_issues=linked))
 
 
-def test_linked_issues_are_told_and_cut_where_everybody_sees_it() -> None:
+def test_linked_issues_are_listed_and_cut_visibly() -> None:
     shot = issues(LinkedIssue(4, "Pay once", "Why."), LinkedIssue(5, "Long", "y" * 5_000))
     short, long = Contexts(shot, local=False).shared["pull_request"]["linked_issues"]
     assert short == {"number": 4, "title": "Pay once", "body": "Why."}
     assert long["body"] == f"{'y' * ISSUE_LIMIT}\n(cut here: 2,000 more characters)"
 
 
-def test_what_is_turned_off_is_empty() -> None:
+def test_disabled_variables_are_empty() -> None:
     shot = issues(LinkedIssue(4, "Pay once", "Why."))
     off = Contexts(shot, local=False, switches=dict.fromkeys(ON, False)).shared
     assert (off["pull_request"]["linked_issues"], off["pull_request"]["title"], off["files"]) == ([], "", [])
 
 
-def test_without_a_conversation_nothing_is_linked() -> None:
+def test_no_linked_issues_without_conversation() -> None:
     assert Contexts(SHOT, local=False).shared["pull_request"]["linked_issues"] == []
 
 
@@ -105,11 +103,11 @@ SRC = Instructions("src/AGENTS.md", "Mind the shop.", ("src/**",))
     ("globs", "everywhere"),
     [(("**",), True), (("*.py", "**/*"), True), (("**", "!docs/**"), False), (("src/**",), False)],
 )
-def test_what_speaks_of_all_files_is_told(globs: tuple[str, ...], everywhere: bool) -> None:
+def test_instructions_for_all_files_are_recognized(globs: tuple[str, ...], everywhere: bool) -> None:
     assert is_everywhere(Instructions("a", "b", globs)) is everywhere
 
 
-def test_each_prompt_has_those_of_all_files_and_those_of_its_own() -> None:
+def test_prompt_has_general_and_matching_instructions() -> None:
     assert [one.path for one in general_instructions([PY, ALL, SRC])] == ["AGENTS.md"]
     assert [one.path for one in specific_instructions([PY, ALL, SRC], ["src/a.py"], 1_000)] == [
         PY.path,
@@ -119,16 +117,16 @@ def test_each_prompt_has_those_of_all_files_and_those_of_its_own() -> None:
     assert cut_notes(specific_instructions([PY, ALL, SRC], ["src/a.py"], 1_000)) == ()
 
 
-def test_text_of_two_files_is_shown_once() -> None:
+def test_duplicate_instructions_are_included_once() -> None:
     copy = Instructions(".github/copilot-instructions.md", ALL.text)
     below = Instructions("src/AGENTS.md", ALL.text, ("src/**",))
     twice = [SRC, Instructions("src/a/AGENTS.md", SRC.text, ("src/a/**",))]
     shot = snapshot(changed("src/a/b.py"), instructions=(ALL, copy, below, *twice))
-    shown = Contexts(shot, local=False).instructions_for(["src/a/b.py"])
-    assert [one.path for one in shown] == [ALL.path, SRC.path]
+    included = Contexts(shot, local=False).instructions_for(["src/a/b.py"])
+    assert [one.path for one in included] == [ALL.path, SRC.path]
 
 
-def test_parts_have_the_instructions_of_their_own_files() -> None:
+def test_chunk_has_instructions_of_its_files() -> None:
     docs = Instructions("docs/AGENTS.md", "Mind the docs.", ("docs/**",))
     shot = snapshot(changed("src/a.py"), changed("docs/a.md"), instructions=(ALL, SRC, docs, PY))
     chunks = [pack([file], 9_000)[0] for file in shot.files]
@@ -137,7 +135,7 @@ def test_parts_have_the_instructions_of_their_own_files() -> None:
     assert texts == [["Be exact.", "Mind the shop.", "No prints."], ["Be exact.", "Mind the docs."]]
 
 
-def test_what_is_too_long_is_cut_at_the_end_of_a_line_and_says_so() -> None:
+def test_long_instructions_are_cut_at_a_line_end_with_a_note() -> None:
     long = Instructions("AGENTS.md", "\n".join(["a line of text"] * 5_000))
     (one,) = general_instructions([long])
     assert one.shown <= EVERYWHERE_ROOM < one.whole == len(long.text)
@@ -149,7 +147,7 @@ def test_what_is_too_long_is_cut_at_the_end_of_a_line_and_says_so() -> None:
     )
 
 
-def test_what_finds_no_room_is_named_and_the_least_of_several_prompts_counts() -> None:
+def test_cut_note_has_the_smallest_share_of_several_prompts() -> None:
     long = Instructions("src/AGENTS.md", "x" * 900, ("src/**",))
     (some,) = specific_instructions([long], ["src/a"], 500)
     (none,) = specific_instructions([long], ["src/a"], 100)
@@ -157,7 +155,7 @@ def test_what_finds_no_room_is_named_and_the_least_of_several_prompts_counts() -
     assert cut_notes([some, none]) == ("Of src/AGENTS.md 0 of 900 characters found room in a prompt.",)
 
 
-def test_the_short_one_is_whole_beside_the_long_one() -> None:
+def test_short_instructions_stay_whole_beside_long_ones() -> None:
     long = Instructions("long", "x" * 9_000, ("src/**",))
-    told = {one.path: one.shown for one in specific_instructions([long, SRC], ["src/a"], 1_000)}
-    assert told == {"long": 1_000 - len(SRC.text), SRC.path: len(SRC.text)}
+    shown = {one.path: one.shown for one in specific_instructions([long, SRC], ["src/a"], 1_000)}
+    assert shown == {"long": 1_000 - len(SRC.text), SRC.path: len(SRC.text)}

@@ -1,4 +1,4 @@
-"""The built-in prompt as it reads, and the user's own templates in their own process."""
+"""The built-in prompts, and the user's templates in a separate process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% en
 
 
 @pytest.mark.parametrize(("name", "text"), goldens().items())
-def test_every_built_in_prompt_reads_as_reviewed(name: str, text: str) -> None:
+def test_every_built_in_prompt_equals_its_golden_file(name: str, text: str) -> None:
     written = (GOLDEN / name).read_text(encoding="utf-8")
     assert text == written, "run python -m tests.prompts.rewrite_golden, and read the difference"
 
@@ -55,22 +55,22 @@ CHANGE = re.compile(
 
 
 @pytest.mark.parametrize("name", IN_AUDITS)
-def test_no_prompt_speaks_of_a_change_in_an_audit(name: str) -> None:
+def test_no_audit_prompt_mentions_a_change(name: str) -> None:
     for text in (rendering(name, audit=True), Renderer({}).system_for(name, audit=True)):
-        words = " ".join(text.split()).replace("not a change", "")
-        assert CHANGE.findall(words) == []
-        assert "existing code" in words
+        prose = " ".join(text.split()).replace("not a change", "")
+        assert CHANGE.findall(prose) == []
+        assert "existing code" in prose
         assert re.findall(r"[ \t]\n", text) == []
 
 
-def test_a_template_of_the_user_can_tell_an_audit_from_a_review() -> None:
+def test_user_template_can_distinguish_audit_from_review() -> None:
     source = "{{ audit }} {{ pull_request is none }} {{ files | length }} {{ chunk.files | length }}"
     for audit, text in ((True, "True True 0 2\n"), (False, "False False 3 2\n")):
         assert Renderer({"mine": source}).render("mine", context(audit=audit)) == text
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_built_in_prompt_does_without_what_can_be_left_out(name: str) -> None:
+def test_every_built_in_prompt_renders_without_optional_variables(name: str) -> None:
     names = context(name)
     emptied = {**names["pull_request"], "title": "", "body": "", "linked_issues": []}
     less = {"files": [], "threads": [], "instructions": [], "pull_request": emptied}
@@ -92,7 +92,7 @@ def test_every_built_in_prompt_does_without_what_can_be_left_out(name: str) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_built_in_prompt_tells_its_range_of_severities(name: str) -> None:
+def test_every_built_in_prompt_lists_its_severities(name: str) -> None:
     names = context(name)
     ranged = {**names["prompt"], "min_severity": "medium", "max_severity": "high"}
     text = Renderer({}).render(name, {**names, "prompt": ranged})
@@ -103,7 +103,7 @@ def test_every_built_in_prompt_tells_its_range_of_severities(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in STAGE_PROMPTS])
-def test_every_prompt_over_the_diff_shows_the_changed_lines_before_what_is_around_them(name: str) -> None:
+def test_every_diff_prompt_shows_changed_lines_before_enclosing_code(name: str) -> None:
     text = rendering(name)
     parts = [
         "# Task",
@@ -117,7 +117,7 @@ def test_every_prompt_over_the_diff_shows_the_changed_lines_before_what_is_aroun
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_system_message_says_how_the_model_is_heard_and_what_is_evidence(name: str) -> None:
+def test_every_system_message_names_the_report_tool_and_marks_evidence(name: str) -> None:
     tools = {
         "verify": "report_verdicts",
         "summary": "report_summary",
@@ -132,7 +132,7 @@ def test_every_system_message_says_how_the_model_is_heard_and_what_is_evidence(n
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in STAGE_PROMPTS])
-def test_the_prompts_of_a_run_differ_only_at_their_end(name: str) -> None:
+def test_prompts_of_a_run_share_a_prefix(name: str) -> None:
     rules = (
         Instructions("docs/AGENTS.md", "Of one file.", ("src/f1.py",)),
         Instructions("AGENTS.md", "Of all files."),
@@ -151,7 +151,7 @@ def test_the_prompts_of_a_run_differ_only_at_their_end(name: str) -> None:
     assert {text.count("> Of one file.") for text in prompts} == {0, 1}
 
 
-def test_a_local_range_has_no_pull_request_to_speak_of() -> None:
+def test_local_range_has_no_pull_request() -> None:
     whole = snapshot(changed("a.py"))
     text = Renderer({}).render(
         "review", context_for(whole, pack(whole.files, 9_000)[0], 1, REVIEW, local=True)
@@ -160,7 +160,7 @@ def test_a_local_range_has_no_pull_request_to_speak_of() -> None:
     assert "files are changed in all" not in text
 
 
-def test_hostile_texts_do_not_make_the_built_in_prompt_too_long() -> None:
+def test_long_hostile_texts_are_cut_in_built_in_prompt() -> None:
     files = [added("\u202e" * 3_000 + str(number), "x") for number in range(300)]
     threads = tuple(Thread("\u202e" * 4_000, 1, Side.RIGHT, "b", "\u202e" * 9_000) for _ in range(99))
     whole = snapshot(*files, asked=pull_request("\u202e" * 9_000, "\u202e" * 99_000), threads=threads)
@@ -168,7 +168,7 @@ def test_hostile_texts_do_not_make_the_built_in_prompt_too_long() -> None:
     assert len(Renderer({}).render("review", context_for(whole, chunk, 9, REVIEW, local=False))) < MAX_PROMPT
 
 
-def test_a_lone_surrogate_does_not_survive_in_the_built_in_prompt() -> None:
+def test_lone_surrogate_is_replaced_in_built_in_prompt() -> None:
     name = "caf\udce9.py"
     whole = snapshot(added(name, "x"), asked=pull_request("\ud800 title", "\udfff"))
     text = Renderer({}).render(
@@ -178,7 +178,7 @@ def test_a_lone_surrogate_does_not_survive_in_the_built_in_prompt() -> None:
     assert text.encode()
 
 
-def test_own_templates_see_all_documented_names() -> None:
+def test_user_templates_see_all_documented_names() -> None:
     source = (
         "{{ pull_request.number }} {{ pull_request.labels[0] }} {{ pull_request.draft }} {{ repository }} "
         "{{ chunk.files[0].hunks[0].lines[1] | tojson }} {{ files | length }} {{ instructions[0].path }} "
@@ -192,7 +192,7 @@ def test_own_templates_see_all_documented_names() -> None:
     )
 
 
-def test_own_templates_may_include_the_built_in_one() -> None:
+def test_user_template_can_include_built_in_template() -> None:
     renderer = Renderer({"mine": "Mind the money.\n{% include 'review' %}"})
     renderer.check("mine")
     assert renderer.render("mine", context()).startswith("Mind the money.\n# Task")
@@ -204,7 +204,7 @@ EXTENDING = """{% extends "hunkwise/review" %}
 """
 
 
-def test_own_templates_may_extend_the_built_in_one_of_the_same_name() -> None:
+def test_user_template_can_extend_built_in_template_of_same_name() -> None:
     renderer = Renderer({"review": EXTENDING})
     renderer.check("review")
     text = renderer.render("review", context())
@@ -214,14 +214,14 @@ def test_own_templates_may_extend_the_built_in_one_of_the_same_name() -> None:
     assert not renderer.is_own("security")
 
 
-def test_an_own_template_may_extend_the_skeleton() -> None:
+def test_user_template_can_extend_skeleton() -> None:
     own = '{% extends "hunkwise/base" %}{% block task %}Count.{% endblock %}{% block part %}-{% endblock %}'
     text = Renderer({"mine": own}).render("mine", context())
     assert text.startswith("# Task\n\nCount.\n")
     assert text.endswith("-\n")
 
 
-def test_an_own_partial_stands_in_every_prompt_that_includes_it() -> None:
+def test_user_partial_is_in_every_prompt_that_includes_it() -> None:
     own = {"partials/severity": '{% include "hunkwise/partials/severity" %}\n\nMoney is never `low`.'}
     renderer = Renderer(own)
     for name in NAMES:
@@ -232,7 +232,7 @@ def test_an_own_partial_stands_in_every_prompt_that_includes_it() -> None:
     assert renderer.is_own("hunkwise/review")
 
 
-def test_an_own_partial_is_rendered_where_it_is_confined() -> None:
+def test_user_partial_is_rendered_in_the_confined_process() -> None:
     with pytest.raises(SettingsError) as caught:
         Renderer({"partials/change": DOUBLING}, paths={"partials/change": "p/change.j2"}).render(
             "verify", context("verify")
@@ -244,7 +244,7 @@ def test_an_own_partial_is_rendered_where_it_is_confined() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "said"),
+    ("own", "message"),
     [
         ({"review": "a\n{{ nothing }}"}, "own/review:2: 'nothing' is undefined (in the prompt \"review\")."),
         (
@@ -273,16 +273,16 @@ def test_an_own_partial_is_rendered_where_it_is_confined() -> None:
         ({"review": LOOPS}, 'own/review: it took more than 0.9 seconds (in the prompt "review").'),
     ],
 )
-def test_the_fault_of_an_own_file_is_told_by_path_and_line(own: dict[str, str], said: str) -> None:
+def test_error_in_user_file_has_path_and_line(own: dict[str, str], message: str) -> None:
     paths = {name: f"own/{name}" for name in own}
     seconds = 0.9 if LOOPS in own.values() else 60.0
     renderer = Renderer(own, seconds_left=lambda: seconds, paths=paths)
     with pytest.raises(SettingsError) as caught:
         renderer.render("review", context())
-    assert caught.value.faults[0].startswith(said)
+    assert caught.value.faults[0].startswith(message)
 
 
-def test_the_fault_of_a_built_in_template_in_an_own_one_is_told_by_its_name() -> None:
+def test_error_in_included_built_in_template_has_its_name() -> None:
     names = {name: value for name, value in context().items() if name != "threads"}
     with pytest.raises(
         SettingsError, match=r'"review", in the template "partials/threads", line \d+: .threads'
@@ -291,7 +291,7 @@ def test_the_fault_of_a_built_in_template_in_an_own_one_is_told_by_its_name() ->
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (
             "{{ nothing }}",
@@ -301,18 +301,18 @@ def test_the_fault_of_a_built_in_template_in_an_own_one_is_told_by_its_name() ->
         ("{{ title | format }}", "No filter named 'format'"),
     ],
 )
-def test_the_fault_of_an_own_template_is_told(source: str, said: str) -> None:
+def test_error_in_user_template_is_reported(source: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Renderer({"mine": source}).render("mine", {"title": "x"})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_an_own_template_that_does_not_compile_is_found_by_check() -> None:
+def test_check_reports_user_template_that_does_not_compile() -> None:
     with pytest.raises(SettingsError, match=r'"mine", line 2: Unexpected end of template'):
         Renderer({"mine": "\n{% if true %}"}).check("mine")
 
 
-def test_a_built_in_prompt_that_cannot_be_rendered_is_told_too() -> None:
+def test_error_in_built_in_prompt_is_reported() -> None:
     with pytest.raises(
         SettingsError, match=r'"review", in the template "partials/\w+", line \d+: .* is undefined'
     ):
@@ -321,7 +321,7 @@ def test_a_built_in_prompt_that_cannot_be_rendered_is_told_too() -> None:
         Renderer({}).check("other")
 
 
-def test_a_child_that_died_before_it_was_asked_is_told() -> None:
+def test_child_that_exited_before_rendering_is_reported() -> None:
     def killing() -> Iterator[dict[str, int]]:
         children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
         os.kill(int(children[-1]), signal.SIGKILL)
@@ -333,12 +333,12 @@ def test_a_child_that_died_before_it_was_asked_is_told() -> None:
 
 
 @pytest.mark.parametrize("limit", [{"seconds": 0.7}, {"left": lambda: 0.7}], ids=["its own", "the run's"])
-def test_a_template_that_does_not_end_is_ended(limit: dict[str, Any]) -> None:
+def test_endless_template_is_stopped(limit: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"it took more than 0\.7 seconds"):
         list(render_in_worker(RenderJob({"mine": LOOPS}, "mine", {}), [{}], **limit))
 
 
-def test_a_child_that_is_killed_is_told() -> None:
+def test_killed_child_is_reported() -> None:
     def killing() -> Iterator[dict[str, int]]:
         yield {}
         children = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
@@ -351,14 +351,14 @@ def test_a_child_that_is_killed_is_told() -> None:
         next(texts)
 
 
-def test_a_failing_chunk_leaves_the_others() -> None:
+def test_failing_chunk_does_not_affect_others() -> None:
     job = RenderJob({"mine": "{{ 10 // number }}"}, "mine", {})
     texts = list(render_in_worker(job, [{"number": 5}, {"number": 0}, {"number": 2}]))
     assert [text for text in texts if isinstance(text, str)] == ["2\n", "5\n"]
     assert isinstance(texts[1], SettingsError)
 
 
-def test_the_child_answers_line_by_line() -> None:
+def test_child_process_answers_line_by_line() -> None:
     first = {"sources": {"mine": "{{ a }}{{ b }}"}, "name": "mine", "shared": {"a": 1}}
     requests = io.StringIO("\n".join(json.dumps(line) for line in (first, {"b": 2}, {})))
     replies = io.StringIO()
@@ -370,7 +370,7 @@ def test_the_child_answers_line_by_line() -> None:
     ]
 
 
-def test_the_child_confines_itself() -> None:
+def test_child_process_confines_itself() -> None:
     first = {"sources": {"mine": "{{ a }}"}, "name": "mine", "shared": {}}
     lines = "\n".join(json.dumps(line) for line in (first, {"a": "x"}))
     program = [sys.executable, "-m", "hunkwise.prompts.sandbox"]

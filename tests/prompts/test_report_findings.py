@@ -1,4 +1,4 @@
-"""What a call of `report_findings` may carry, and what is made of one that is wrong."""
+"""Parsing of `report_findings` calls, with valid and invalid values."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def call(*findings: object, **more: Any) -> dict[str, Any]:
     return {"findings": list(findings), "done": True, **more}
 
 
-def test_a_whole_call_is_read() -> None:
+def test_complete_call_is_parsed() -> None:
     report = read_report(call({**FINDING, "side": "LEFT", "confidence": 1}, summary=" Adds it. "))
     assert report.findings == (RawFinding(**FINDING, side="LEFT", confidence=1.0),)
     assert (report.faults, report.done, report.summary) == ((), True, "Adds it.")
 
 
-def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
-    said = {**FINDING, "start_line": None, "side": None, "suggestion": None, "event": "APPROVE"}
-    assert read_report(call(said)).findings == (RawFinding(**FINDING),)
+def test_null_is_omitted_and_unknown_keys_are_ignored() -> None:
+    sent = {**FINDING, "start_line": None, "side": None, "suggestion": None, "event": "APPROVE"}
+    assert read_report(call(sent)).findings == (RawFinding(**FINDING),)
 
 
 LINE = "a whole number from 1 to 10,000,000"
@@ -102,7 +102,7 @@ OTHER = {**FINDING, "title": "Other"}
         ("confidence", True, None),
     ],
 )
-def test_a_value_that_has_one_meaning_is_read_and_a_bad_optional_field_is_left_out(
+def test_unambiguous_values_are_parsed_and_invalid_optional_fields_dropped(
     key: str, value: Any, read: Any
 ) -> None:
     report = read_report(call({**FINDING, key: value}, OTHER))
@@ -121,22 +121,22 @@ def test_a_value_that_has_one_meaning_is_read_and_a_bad_optional_field_is_left_o
         ({"line": "LEFT 12", "side": "LEFT", "start_line": "L10"}, (10, 12, "LEFT")),
     ],
 )
-def test_labels_of_rows_and_ranges_are_lines(more: dict[str, Any], lines: tuple[Any, ...]) -> None:
-    (said,) = read_report(call({**FINDING, **more})).findings
-    assert (said.start_line, said.line, said.side) == lines
+def test_row_labels_and_ranges_are_parsed_as_lines(more: dict[str, Any], lines: tuple[Any, ...]) -> None:
+    (finding,) = read_report(call({**FINDING, **more})).findings
+    assert (finding.start_line, finding.line, finding.side) == lines
 
 
-def test_a_suggestion_is_left_out_where_its_first_line_is_unknown() -> None:
-    (said,) = read_report(call({**FINDING, "start_line": "two", "suggestion": "x"})).findings
-    assert (said.start_line, said.suggestion) == (None, None)
-    (said,) = read_report(call({**FINDING, "start_line": "two", "delete_lines": True})).findings
-    assert said.replacement is None
-    (said,) = read_report(call({**FINDING, "start_line": None, "suggestion": "x"})).findings
-    assert said.suggestion == "x"
+def test_suggestion_with_unknown_first_line_is_dropped() -> None:
+    (finding,) = read_report(call({**FINDING, "start_line": "two", "suggestion": "x"})).findings
+    assert (finding.start_line, finding.suggestion) == (None, None)
+    (finding,) = read_report(call({**FINDING, "start_line": "two", "delete_lines": True})).findings
+    assert finding.replacement is None
+    (finding,) = read_report(call({**FINDING, "start_line": None, "suggestion": "x"})).findings
+    assert finding.suggestion == "x"
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("fields", "expected"),
     [
         ({"suggestion": "x = 1\n"}, "x = 1\n"),
         *(
@@ -149,10 +149,10 @@ def test_a_suggestion_is_left_out_where_its_first_line_is_unknown() -> None:
         ({"delete_lines": None}, None),
     ],
 )
-def test_words_for_nothing_are_no_suggestion_and_removing_lines_has_a_field(
-    said: dict[str, Any], expected: str | None
+def test_words_for_none_are_no_suggestion_and_delete_lines_removes_lines(
+    fields: dict[str, Any], expected: str | None
 ) -> None:
-    (finding,) = read_report(call({**FINDING, **said})).findings
+    (finding,) = read_report(call({**FINDING, **fields})).findings
     assert finding.replacement == expected
 
 
@@ -181,16 +181,16 @@ def test_words_for_nothing_are_no_suggestion_and_removing_lines_has_a_field(
         ("body", None, "it is required, as a text that is not empty"),
     ],
 )
-def test_what_cannot_be_read_is_named_and_the_rest_of_the_finding_is_kept(
+def test_invalid_required_field_is_reported_and_rest_of_finding_used(
     key: str, value: Any, fault: str
 ) -> None:
     report = read_report(call({**FINDING, key: value}, OTHER))
     assert len(report.findings) == 1
-    ((kept, said),) = report.kept
-    assert said == f"findings[0].{key}: {fault}"
+    ((partial, fault_text),) = report.kept
+    assert fault_text == f"findings[0].{key}: {fault}"
     assert (report.faults, report.unreadable) == ((), 0)
-    assert kept.line == (0 if key == "line" else 3)
-    assert kept.severity == ("medium" if key == "severity" else "high")
+    assert partial.line == (0 if key == "line" else 3)
+    assert partial.severity == ("medium" if key == "severity" else "high")
 
 
 TEXT = json.dumps([FINDING])
@@ -216,7 +216,7 @@ TEXT = json.dumps([FINDING])
     ],
 )
 @pytest.mark.parametrize("done", [True, "true", "True", "yes", 1, "1"])
-def test_a_list_in_another_form_is_read(findings: object, done: object) -> None:
+def test_findings_in_another_form_are_parsed(findings: object, done: object) -> None:
     arguments = {"findings": findings, "done": done}
     for sent in (arguments, json.dumps(arguments)):
         report = read_report(sent)
@@ -242,20 +242,20 @@ def test_a_list_in_another_form_is_read(findings: object, done: object) -> None:
         ({"a": 1, "b": 2}, "an object"),
     ],
 )
-def test_what_is_no_list_is_told_and_nothing_of_it_is_guessed(findings: object, sent: str) -> None:
+def test_findings_that_are_not_a_list_are_a_fault(findings: object, sent: str) -> None:
     report = read_report({"findings": findings, "done": True})
     assert report.faults == (f"findings: {sent} was sent, not a list of at most 100",)
     assert (report.findings, report.kept, report.unreadable, report.done) == ((), (), 1, False)
 
 
-def test_a_list_as_text_has_the_limits_of_a_list() -> None:
+def test_list_as_text_has_the_limits_of_a_list() -> None:
     report = read_report({"findings": json.dumps([FINDING] * 105), "done": True})
     assert (len(report.findings), report.beyond) == (MAX_FINDINGS, 5)
 
 
-@pytest.mark.parametrize("said", [None, 7, "text", [], {}, {"line": 3}, {"title": " ", "body": None}])
-def test_a_finding_that_says_nothing_is_counted(said: object) -> None:
-    report = read_report(call(said))
+@pytest.mark.parametrize("finding", [None, 7, "text", [], {}, {"line": 3}, {"title": " ", "body": None}])
+def test_empty_finding_is_counted_as_unreadable(finding: object) -> None:
+    report = read_report(call(finding))
     assert (report.findings, report.kept, report.unreadable) == ((), (), 1)
     assert report.faults
 
@@ -273,36 +273,36 @@ def test_a_finding_that_says_nothing_is_counted(said: object) -> None:
         ({"findings": [], "done": 2}, "done: 2 was sent, not true or false"),
     ],
 )
-def test_a_call_of_the_wrong_shape_is_told_so(arguments: object, fault: str) -> None:
+def test_call_of_wrong_shape_is_a_fault(arguments: object, fault: str) -> None:
     report = read_report(arguments)
     assert fault in report.faults
     assert not report.done
 
 
-def test_a_call_without_done_keeps_its_findings() -> None:
+def test_call_without_done_keeps_its_findings() -> None:
     assert len(read_report({"findings": [FINDING]}).findings) == 1
 
 
-def test_what_is_above_the_limit_of_a_call_is_asked_for_again() -> None:
+def test_findings_above_limit_of_a_call_are_requested_again() -> None:
     report = read_report(call(*[FINDING] * (MAX_FINDINGS + 5)))
     assert len(report.findings) == MAX_FINDINGS
     assert report.faults == ("findings: the first 100 of 105 were read; report the others in another call",)
 
 
-def test_long_texts_are_cut_and_not_refused() -> None:
+def test_long_texts_are_cut_and_not_rejected() -> None:
     report = read_report(
         call({**FINDING, "title": "t" * 999, "body": "b" * 10**6, "suggestion": "s" * 10**6})
     )
-    said = report.findings[0]
-    assert (len(said.title), len(said.body), len(said.suggestion or "")) == (300, 10_000, 10_000)
+    finding = report.findings[0]
+    assert (len(finding.title), len(finding.body), len(finding.suggestion or "")) == (300, 10_000, 10_000)
 
 
-def test_what_is_kept_of_a_faulty_finding_is_what_a_person_could_read() -> None:
+def test_partial_finding_has_readable_defaults() -> None:
     report = read_report(call({"body": "First line.\nSecond.", "severity": "HIGH", "line": "x"}))
-    ((kept, _),) = report.kept
-    assert (kept.path, kept.title, kept.severity) == ("(no file was named)", "First line.", "high")
+    ((partial, _),) = report.kept
+    assert (partial.path, partial.title, partial.severity) == ("(no file was named)", "First line.", "high")
 
 
-def test_the_schema_has_the_categories_of_the_prompt() -> None:
+def test_schema_has_categories_of_prompt() -> None:
     category = parameters(["a", "b"])["properties"]["findings"]["items"]["properties"]["category"]
     assert category == {"type": "string", "enum": ["a", "b"]}

@@ -1,4 +1,4 @@
-"""What a call of `report_summary` may carry, and what is made of one that is wrong."""
+"""Parsing of `report_summary` calls, with valid and invalid values."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def faults(style: Style = "full", **changes: object) -> tuple[str, ...]:
     return read_summary(CALL | changes, style).faults
 
 
-def test_a_whole_call_is_read() -> None:
+def test_complete_call_is_parsed() -> None:
     walkthrough = Walkthrough(AREAS, RISK, "flowchart LR\n  A --> B")
     assert read_summary(CALL, "full") == SummaryReport("It adds a pool.", walkthrough, (), done=True)
 
 
-def test_a_short_summary_has_few_areas_and_no_diagram() -> None:
-    told = read_summary(CALL | {"areas": CALL["areas"] * 3}, "short")
-    assert (len(told.walkthrough.areas), told.walkthrough.diagram, told.faults) == (SHORT_AREAS, "", ())
+def test_short_summary_has_few_areas_and_no_diagram() -> None:
+    report = read_summary(CALL | {"areas": CALL["areas"] * 3}, "short")
+    assert (len(report.walkthrough.areas), report.walkthrough.diagram, report.faults) == (SHORT_AREAS, "", ())
 
 
-def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
+def test_null_is_omitted_and_unknown_keys_are_ignored() -> None:
     area = {"area": "A", "what": "B", "why": None, "files": 3}
-    told = read_summary(CALL | {"areas": [area], "diagram": None, "event": "APPROVE"}, "full")
-    assert told.walkthrough == Walkthrough((Area("A", "B"),), RISK)
-    assert told.faults == ()
+    report = read_summary(CALL | {"areas": [area], "diagram": None, "event": "APPROVE"}, "full")
+    assert report.walkthrough == Walkthrough((Area("A", "B"),), RISK)
+    assert report.faults == ()
     assert faults(areas=None) == ()
 
 
@@ -84,12 +84,12 @@ def test_null_is_taken_for_left_out_and_unknown_keys_are_passed_over() -> None:
         ({"done": "almost"}, 'done: "almost" was sent, not true or false'),
     ],
 )
-def test_a_fault_is_told_so_that_it_can_be_mended(changes: dict[str, Any], fault: str) -> None:
+def test_fault_names_field_and_expected_value(changes: dict[str, Any], fault: str) -> None:
     assert faults(**changes) == (fault,)
 
 
 @pytest.mark.parametrize(("arguments", "sent"), [(None, "null"), ([], "a list of 0"), ("x", '"x"'), (3, "3")])
-def test_what_is_no_object_says_nothing(arguments: object, sent: str) -> None:
+def test_call_that_is_not_an_object_is_empty(arguments: object, sent: str) -> None:
     assert read_summary(arguments, "short") == SummaryReport(
         faults=(f"the arguments: {sent} was sent, not an object",)
     )
@@ -107,30 +107,32 @@ def test_what_is_no_object_says_nothing(arguments: object, sent: str) -> None:
         {"done": "true"},
     ],
 )
-def test_what_has_one_meaning_is_read(changes: dict[str, Any]) -> None:
+def test_unambiguous_values_are_parsed(changes: dict[str, Any]) -> None:
     for sent in (CALL | changes, json.dumps(CALL | changes)):
         assert read_summary(sent, "full") == read_summary(CALL, "full")
 
 
-def test_a_fault_costs_only_what_it_is_about() -> None:
-    told = read_summary(CALL | {"areas": [3, CALL["areas"][0]], "risk": {"level": "LOW", "why": "x"}}, "full")
-    assert told.walkthrough.areas == AREAS[:1]
-    assert told.walkthrough.risk == Risk(RiskLevel.LOW, "x")
-    assert told.overview == "It adds a pool."
+def test_fault_drops_only_its_field() -> None:
+    report = read_summary(
+        CALL | {"areas": [3, CALL["areas"][0]], "risk": {"level": "LOW", "why": "x"}}, "full"
+    )
+    assert report.walkthrough.areas == AREAS[:1]
+    assert report.walkthrough.risk == Risk(RiskLevel.LOW, "x")
+    assert report.overview == "It adds a pool."
 
 
-def test_what_is_too_long_is_cut_and_needs_no_second_call() -> None:
+def test_long_texts_are_cut_without_a_fault() -> None:
     long = "x" * 9_000
-    told = read_summary(
+    report = read_summary(
         CALL | {"overview": long, "areas": [{"area": long, "what": long, "why": long}] * 30}, "full"
     )
-    assert told.faults == ()
-    assert told.overview == "x" * (MAX_OVERVIEW - 1) + "…"
-    assert len(told.walkthrough.areas) == MAX_AREAS
-    assert {len(text) for text in told.walkthrough.texts[:3]} == {80, 400}
+    assert report.faults == ()
+    assert report.overview == "x" * (MAX_OVERVIEW - 1) + "…"
+    assert len(report.walkthrough.areas) == MAX_AREAS
+    assert {len(text) for text in report.walkthrough.texts[:3]} == {80, 400}
 
 
-def test_the_faults_that_are_told_are_few() -> None:
+def test_number_of_reported_faults_is_limited() -> None:
     assert len(faults(overview=3, areas=[{}] * MAX_AREAS, risk=3, done=3)) == 10
 
 
@@ -142,13 +144,13 @@ def test_the_faults_that_are_told_are_few() -> None:
         "flowchart LR\n\u0020\u0020A --> B",
     ],
 )
-def test_a_fence_around_a_diagram_is_taken_off(source: str) -> None:
+def test_fence_around_diagram_is_removed(source: str) -> None:
     assert read_summary(CALL | {"diagram": source}, "full").walkthrough.diagram == "flowchart LR\n  A --> B"
 
 
-def test_line_breaks_within_labels_and_tabs_become_blanks() -> None:
-    told = read_summary(CALL | {"diagram": "flowchart LR\n\tA[x<br/>y] --> B[x<br>y]"}, "full")
-    assert told.walkthrough.diagram == "flowchart LR\n    A[x y] --> B[x y]"
+def test_line_breaks_in_labels_and_tabs_become_spaces() -> None:
+    report = read_summary(CALL | {"diagram": "flowchart LR\n\tA[x<br/>y] --> B[x<br>y]"}, "full")
+    assert report.walkthrough.diagram == "flowchart LR\n    A[x y] --> B[x y]"
 
 
 def test_each_style_has_its_schema() -> None:

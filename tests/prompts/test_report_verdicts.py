@@ -1,4 +1,4 @@
-"""Calls of `report_verdicts`: what is read of them, however they look."""
+"""Parsing of `report_verdicts` calls, with valid and invalid values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def one(number: int = 1, verdict: str = "keep", **more: Any) -> dict[str, Any]:
     return {"finding": number, "verdict": verdict, "evidence": "Row 3 shows it.", **more}
 
 
-def test_verdicts_are_read_as_they_were_said() -> None:
+def test_verdicts_are_parsed() -> None:
     report = read_verdicts(
         {"verdicts": [one(), one(2, "lower", severity="low", mood="good"), one(3, "drop")], "done": True}
     )
@@ -38,7 +38,7 @@ def test_verdicts_are_read_as_they_were_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "fault"),
     [
         (None, "null was sent, not an object"),
         ([], "a list of 0 was sent, not an object"),
@@ -61,9 +61,9 @@ def test_verdicts_are_read_as_they_were_said() -> None:
         ({"verdicts": [one(number=10**9)], "done": True}, "verdicts[0].finding: 1000000000 was sent"),
     ],
 )
-def test_what_cannot_be_read_is_told_and_counts_for_nothing(arguments: object, said: str) -> None:
+def test_invalid_verdict_is_reported_and_ignored(arguments: object, fault: str) -> None:
     report = read_verdicts(arguments)
-    assert said in " ".join(report.faults)
+    assert fault in " ".join(report.faults)
     assert report.verdicts == ()
 
 
@@ -79,48 +79,50 @@ def test_what_cannot_be_read_is_told_and_counts_for_nothing(arguments: object, s
     ],
 )
 @pytest.mark.parametrize("done", [True, "true"])
-def test_what_has_one_meaning_is_read(verdicts: object, done: object) -> None:
+def test_unambiguous_values_are_parsed(verdicts: object, done: object) -> None:
     report = read_verdicts({"verdicts": verdicts, "done": done})
     assert report == VerdictReport(
         (RawVerdict(finding=2, verdict="drop", evidence="Row 3 shows it."),), done=True
     )
 
 
-def test_a_severity_in_the_words_of_another_tool_is_read_and_no_other_evidence_than_text() -> None:
-    said = [one(1, "lower", severity="Minor"), one(2, evidence=7)]
-    first, second = read_verdicts({"verdicts": said, "done": True}).verdicts
+def test_severity_synonym_is_parsed_and_evidence_must_be_text() -> None:
+    sent = [one(1, "lower", severity="Minor"), one(2, evidence=7)]
+    first, second = read_verdicts({"verdicts": sent, "done": True}).verdicts
     assert (first.severity, second.evidence) == ("low", "")
 
 
-def test_a_fault_costs_its_own_verdict_alone_and_names_its_finding() -> None:
+def test_fault_drops_only_its_verdict_and_names_its_finding() -> None:
     report = read_verdicts({"verdicts": [one(), one(2, "maybe"), {"finding": True}], "done": True})
-    assert [said.finding for said in report.verdicts] == [1]
+    assert [verdict.finding for verdict in report.verdicts] == [1]
     assert report.unreadable == {2}
     assert report.done
 
 
-def test_null_is_the_same_as_nothing() -> None:
+def test_null_is_omitted() -> None:
     report = read_verdicts({"verdicts": [one(severity=None, evidence=None)], "done": True})
     assert report.verdicts == (RawVerdict(finding=1, verdict="keep"),)
 
 
-def test_half_a_character_is_replaced() -> None:
-    (said,) = read_verdicts({"verdicts": [one(evidence="a\ud800")], "done": True}).verdicts
-    assert said.evidence == "a?"
+def test_lone_surrogate_is_replaced() -> None:
+    (verdict,) = read_verdicts({"verdicts": [one(evidence="a\ud800")], "done": True}).verdicts
+    assert verdict.evidence == "a?"
 
 
-def test_a_novel_is_cut() -> None:
-    (said,) = read_verdicts({"verdicts": [one(evidence="x" * 1_000_000)], "done": True}).verdicts
-    assert len(said.evidence) == MAX_EVIDENCE
+def test_long_evidence_is_cut() -> None:
+    (verdict,) = read_verdicts({"verdicts": [one(evidence="x" * 1_000_000)], "done": True}).verdicts
+    assert len(verdict.evidence) == MAX_EVIDENCE
 
 
-def test_a_correction_that_is_a_novel_is_cut_and_half_a_character_replaced() -> None:
-    (said,) = read_verdicts({"verdicts": [one(corrected="\ud800" + "x" * 1_000_000)], "done": True}).verdicts
-    assert len(said.corrected) == MAX_CORRECTION
-    assert said.corrected.startswith("?x")
+def test_long_correction_is_cut_and_lone_surrogate_replaced() -> None:
+    (verdict,) = read_verdicts(
+        {"verdicts": [one(corrected="\ud800" + "x" * 1_000_000)], "done": True}
+    ).verdicts
+    assert len(verdict.corrected) == MAX_CORRECTION
+    assert verdict.corrected.startswith("?x")
 
 
-def test_the_schema_takes_what_the_reader_takes() -> None:
+def test_schema_accepts_what_the_parser_accepts() -> None:
     Draft202012Validator.check_schema(parameters())
     validator = Draft202012Validator(parameters())
     assert validator.is_valid({"verdicts": [one(), one(2, "lower", severity="low")], "done": True})

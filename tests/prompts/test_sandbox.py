@@ -1,4 +1,4 @@
-"""What a template may do, and what it is told where it may not."""
+"""The template sandbox: allowed operations, and errors for others."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ OTHERS = {
 
 
 def fault_of(source: str, **others: str) -> str:
-    """Why the template cannot be compiled or rendered."""
+    """Returns the error of compiling or rendering the template."""
     sources = {"mine": source, **others}
     environment = sandbox(sources)
     fault = compile_fault(environment, sources, "mine")
     if fault is not None:
-        return told(fault)
+        return fault_text(fault)
     with pytest.raises(RENDER_ERRORS) as caught:
         render(environment, "mine", VALUES)
-    return told(render_fault(caught.value, "mine"))
+    return fault_text(render_fault(caught.value, "mine"))
 
 
-def told(fault: TemplateFault) -> str:
+def fault_text(fault: TemplateFault) -> str:
     return f"{fault.template}:{fault.line}: {fault.message}"
 
 
@@ -64,12 +64,12 @@ def told(fault: TemplateFault) -> str:
         ("  \n", "\n"),
     ],
 )
-def test_templates_do_what_prompts_need(source: str, text: str) -> None:
+def test_supported_operations_are_rendered(source: str, text: str) -> None:
     assert render(sandbox({"mine": source, "other": "the other"}), "mine", VALUES) == text
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("one\n{{ titel }}", "mine:2: 'titel' is undefined"),
         ("{{ title.nothing }}", "has no attribute 'nothing'"),
@@ -113,29 +113,29 @@ def test_templates_do_what_prompts_need(source: str, text: str) -> None:
         ("{% for a in range(9999) %}{% for b in range(99) %}x{% endfor %}{% endfor %}", "400,000 characters"),
     ],
 )
-def test_what_a_template_may_not_do_is_named_with_its_line(source: str, said: str) -> None:
-    assert said in fault_of(source, **OTHERS)
+def test_forbidden_operation_is_reported_with_line(source: str, message: str) -> None:
+    assert message in fault_of(source, **OTHERS)
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "{% include 'nobody' ignore missing %}",
-        "{% include ['nobody', 'plain'] %}",
+        "{% include 'absent' ignore missing %}",
+        "{% include ['absent', 'plain'] %}",
         "{% import 'plain' as p %}{% include 'plain' %}{% include 'plain' %}",
     ],
 )
-def test_a_template_that_need_not_be_there_may_be_missing(source: str) -> None:
+def test_optional_template_may_be_missing(source: str) -> None:
     sources = {"mine": source, "plain": "plain"}
     assert compile_fault(sandbox(sources), sources, "mine") is None
 
 
-def test_a_prompt_without_a_template_is_a_fault() -> None:
+def test_prompt_without_template_is_a_fault() -> None:
     fault = compile_fault(sandbox({}), {"review": ""}, "revew")
     assert fault == TemplateFault("revew", None, 'there is no template "revew"; did you mean "review"?')
 
 
-def test_a_circle_among_many_is_told_in_short() -> None:
+def test_long_cycle_is_reported_shortened() -> None:
     sources = {f"t{n}": f"{{% include 't{(n + 1) % 20}' %}}" for n in range(20)}
     fault = compile_fault(sandbox(sources), sources, "t0")
     assert fault is not None
@@ -143,46 +143,46 @@ def test_a_circle_among_many_is_told_in_short() -> None:
     assert '"t0" → "t1" → "t2" → "t3" → "t4" → "t0"' in fault.message
 
 
-def test_a_circle_among_built_in_templates_names_no_other() -> None:
+def test_cycle_of_built_in_templates_has_no_suggestion() -> None:
     sources = {"hunkwise/a": "{% include 'hunkwise/a' %}"}
     fault = compile_fault(sandbox(sources), sources, "hunkwise/a")
     assert fault == TemplateFault("hunkwise/a", 1, 'it leads back to itself: "hunkwise/a" → "hunkwise/a"')
 
 
-def test_a_chain_of_templates_without_end_is_a_fault_and_no_crash() -> None:
+def test_endless_chain_of_templates_is_a_fault() -> None:
     sources = {f"t{n}": f"{{% include 't{n + 1}' %}}" for n in range(2_000)}
     fault = compile_fault(sandbox(sources), sources, "t0")
     assert fault is not None
     assert "without end" in fault.message
 
 
-def test_a_template_of_many_brackets_is_a_fault_and_no_crash() -> None:
+def test_deeply_nested_brackets_are_a_fault() -> None:
     assert fault_of("{{ " + "(" * 5_000 + ")" * 5_000 + " }}")
 
 
-def test_a_prompt_of_the_greatest_length_is_rendered() -> None:
+def test_prompt_of_maximum_length_is_rendered() -> None:
     source = "{% for _ in range(4) %}{{ text }}{% endfor %}"
     text = render(sandbox({"mine": source}), "mine", {"text": "x" * (MAX_PROMPT // 4)})
     assert len(text) == MAX_PROMPT + 1
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))
-def test_no_line_of_a_quotation_can_pose_as_another(text: str) -> None:
+def test_quoted_text_cannot_imitate_other_lines(text: str) -> None:
     assert all(line.startswith(">") for line in quoted(text).splitlines())
     assert len(quoted(text).splitlines()) >= 1
 
 
-def test_a_long_quotation_says_that_it_was_cut() -> None:
+def test_long_quotation_has_a_cut_note() -> None:
     assert quoted("abcdef", 4) == "> abcd\n> (cut here: 2 more characters)"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=100))
-def test_a_name_is_one_visible_line_of_json(name: str) -> None:
-    shown = named(name)
-    assert shown.splitlines() == [shown]
-    assert shown.encode()
-    assert json.loads(shown) == name
+def test_name_is_one_visible_line_of_json(name: str) -> None:
+    text = named(name)
+    assert text.splitlines() == [text]
+    assert text.encode()
+    assert json.loads(text) == name
 
 
-def test_a_long_name_is_cut() -> None:
+def test_long_name_is_cut() -> None:
     assert named("abcdef", 3) == '"abc…"'

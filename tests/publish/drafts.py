@@ -1,4 +1,4 @@
-"""What Markdown becomes: CommonMark with tables and strikethrough, HTML let through, as a forge reads it."""
+"""Renders Markdown as GitHub does: CommonMark with tables, strikethrough and HTML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CALLS = re.compile(r"[@＠﹫]|[#＃]\d|(?<![a-z0-9])gh-\d|://|www\.", re.IGNOR
 
 @dataclass
 class Rendered:
-    """What a forge would act upon, and what it would show."""
+    """The elements that GitHub would act on or show."""
 
     links: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -23,11 +23,11 @@ class Rendered:
     prose: list[str] = field(default_factory=list)
     """Text nodes outside of code and links."""
     cells: int = 0
-    """Cells of tables below their heads."""
+    """Number of table cells without the header row."""
 
 
 def rendered(markdown: str) -> Rendered:
-    """Everything in the text that is more than prose, emphasis, lists, quotes and code."""
+    """Returns the text's elements; `faults` has all but prose, emphasis, lists, quotes and code."""
     found = Rendered()
     for token in _MARKDOWN.parse(markdown):
         _block(token, found)

@@ -1,4 +1,4 @@
-"""Writes the golden files of the audit's issue: `python -m tests.publish.rewrite_golden`. Read the difference."""
+"""Rewrites the golden files of the audit issue: `python -m tests.publish.rewrite_golden`. Review the diff."""
 
 from __future__ import annotations
 

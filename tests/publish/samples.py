@@ -1,4 +1,4 @@
-"""Findings, files and reviews for the tests of what is published."""
+"""Findings, files and reviews for the tests of published texts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def finding(
     suggestion: str | None = None,
     confidence: float | None = None,
 ) -> Finding:
-    """A finding at `at`, or on the file where it is None."""
+    """Returns a finding at the anchor, or on the file if `at` is None."""
     where = at.path if at else path
     return Finding(where, severity, title, body, at, category, suggestion, confidence)
 
@@ -78,23 +78,25 @@ def review(*findings: Finding) -> Review:
 
 
 def clean(whole: Review) -> Review:
-    """The review with nothing left out."""
+    """Returns the review with complete coverage."""
     return replace(whole, coverage=Coverage((FileCoverage("src/a.py", 4, 4),)))
 
 
 def thread(
     body: str = "", *, resolved: bool = False, url: str = f"{SERVER}/o/r/pull/7#discussion_r1"
 ) -> Thread:
-    """A thread of ours."""
+    """Returns a thread that hunkwise started."""
     return Thread("src/a.py", 2, Side.RIGHT, "us", body, resolved, id="T1", ours=True, url=url)
 
 
-def kept(of: Finding, on: Thread | None = None, where: Destination = Destination.INLINE) -> PublishedFinding:
-    """The finding as one that an earlier run raised."""
-    return PublishedFinding(of, where, raised(of, where), on)
+def known_finding(
+    of: Finding, on: Thread | None = None, where: Destination = Destination.INLINE
+) -> PublishedFinding:
+    """Returns the finding as one that an earlier run published."""
+    return PublishedFinding(of, where, previous_finding(of, where), on)
 
 
-def raised(of: Finding, where: Destination = Destination.INLINE) -> PreviousFinding:
+def previous_finding(of: Finding, where: Destination = Destination.INLINE) -> PreviousFinding:
     line = of.anchor.line if of.anchor else None
     return PreviousFinding(
         of.fingerprint, of.path, of.severity, of.title, of.category, line=line, where=where
@@ -107,12 +109,12 @@ def view(
     *published: PublishedFinding,
     posted: PostResult = NOTHING_POSTED,
 ) -> PublishedReview:
-    """A pull request's review on a server; what is not `published` is in the report alone."""
+    """Returns a pull request's review; findings that are not in `published` are only in the report."""
     known = {one.finding: one for one in published}
     findings = tuple(known.get(one.finding, one) for one in in_report(whole.findings))
-    said = verdict or RunConclusion(ExitCode.REVIEWED)
+    conclusion = verdict or RunConclusion(ExitCode.REVIEWED)
     return PublishedReview(
-        whole, said, findings, posted, repository="o/r", number=7, server_url=SERVER, run="run.1"
+        whole, conclusion, findings, posted, repository="o/r", number=7, server_url=SERVER, run="run.1"
     )
 
 
@@ -121,7 +123,7 @@ def state(*hunks: str) -> HiddenState:
 
 
 def longest() -> PublishedReview:
-    """The most of everything, in characters of four bytes."""
+    """Returns a review with the maximum of every list and text, in characters of four bytes."""
     fox = "🦊" * 9_000
     faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
     files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED) for number in range(300))

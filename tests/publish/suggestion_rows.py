@@ -1,4 +1,4 @@
-"""Suggestions as models write them, and the lines that a careful person would commit for each."""
+"""Suggestions in the forms that models write, and the expected replacement lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ C = "#include <a.h>\nint f(void)\n{\n\tint x = 1;\n\treturn x;\n}"
 
 Row = tuple[str, str, tuple[int, int], str, str | None]
 ROWS: list[Row] = [
-    # Lines that stand above or below the anchor as well.
+    # Lines that are also above or below the anchor.
     ("a.js", JS, (3, 3), "  let s = 0;", "  let s = 0;"),
     ("a.js", JS, (3, 3), "  let s = 0;\n", "  let s = 0;"),
     ("a.js", JS, (3, 3), "  let s = 0;\r\n", "  let s = 0;"),
@@ -54,7 +54,7 @@ ROWS: list[Row] = [
     ("a.md", "```js\na()\n```", (1, 3), "```ts\na()\n```", "```ts\na()\n```"),
     ("a.md", MD, (3, 3), "Some text:\n\n```sh\nmake\n```", "Some text:\n\n```sh\nmake\n```"),
     ("a.md", MD, (3, 3), "Some text:\n\n```sh\nmake", None),
-    # Marks of a diff.
+    # Diff prefixes.
     ("a.js", JS, (3, 3), "-  let s = 1;\n+  let s = 0;", "  let s = 0;"),
     ("a.js", JS, (3, 3), "- let s = 1;\n+ let s = 0;", "  let s = 0;"),
     ("a.js", JS, (3, 3), "   // sum of all\n-  let s = 1;\n+  let s = 0;\n   return s;", "  let s = 0;"),
@@ -78,7 +78,7 @@ ROWS: list[Row] = [
     ("a.js", JS, (3, 4), "3:   let s = 0;\n  return 0;", None),
     ("a.yml", "1: a\n2: b", (2, 2), "2: c", "2: c"),
     ("a.csv", "5 a\n6 b", (2, 2), "2 b", "2 b"),
-    # Placeholders, prose, and words for nothing.
+    # Placeholders, prose, and words for none.
     ("a.js", JS, (3, 3), "  let s = 0;\n  // ... rest of the function unchanged", None),
     ("a.js", JS, (3, 3), "  let s = 0; // … unchanged", None),
     ("a.js", JS, (3, 3), "  // existing code\n  let s = 0;", None),
@@ -134,4 +134,4 @@ ROWS: list[Row] = [
     ("a.sh", SH, (2, 2), "if d; then\n  e\nfi", "  if d; then\n    e\n  fi"),
     ("a.md", "- a\n  - b", (2, 2), "- c", "  - c"),
 ]
-"""The path, the file, first and last line of the anchor, the suggestion, and what is offered for it."""
+"""The path, the file, first and last line of the anchor, the suggestion, and the offered text."""

@@ -1,4 +1,4 @@
-"""An anchor is proved, or the sentence back tells how to mend it."""
+"""Resolving anchors: the result, or an error message with a correction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FILES = by_path(
         ("src/old.py", 42, None, RIGHT, Anchor("src/new.py", 42, RIGHT, None, "forty and a half")),
     ],
 )
-def test_a_line_that_the_diff_shows_is_an_anchor(
+def test_line_in_the_diff_resolves(
     path: str, line: int, start: int | None, side: Side, proved: Anchor
 ) -> None:
     assert resolve_anchor(path, line, start, side, FILES) == proved
@@ -62,7 +62,7 @@ UNKNOWN = "is not among the changed files"
         ("z\nz", 1, None, f"z z {UNKNOWN}"),
     ],
 )
-def test_a_wrong_place_is_answered_with_its_remedy(
+def test_invalid_location_has_an_error_with_correction(
     path: str, line: int, start: int | None, sentence: str
 ) -> None:
     assert resolve_anchor(path, line, start, RIGHT, FILES) == sentence
@@ -75,12 +75,12 @@ def test_a_wrong_place_is_answered_with_its_remedy(
         ("docs/only.md", 9, ": it has no changed lines there; name side RIGHT instead"),
     ],
 )
-def test_a_wrong_line_of_the_base_is_answered_for_that_side(path: str, line: int, rest: str) -> None:
+def test_invalid_base_line_has_an_error_for_side_left(path: str, line: int, rest: str) -> None:
     fault = resolve_anchor(path, line, None, LEFT, FILES)
     assert fault == f"line {line} of {path} is not in the diff on side LEFT{rest}"
 
 
-def test_a_line_of_the_other_side_is_told_so() -> None:
+def test_line_of_the_other_side_is_reported() -> None:
     removed = b"@@ -1,2 +0,0 @@\n-one\n-two\n"
     both = b"@@ -9,2 +0,0 @@\n-nine\n-ten\n@@ -20 +18,2 @@\n twenty\n+more"
     files = by_path([file_diff("gone", removed), file_diff("both", both)])
@@ -92,17 +92,17 @@ def test_a_line_of_the_other_side_is_told_so() -> None:
     assert str(resolve_anchor("gone", 1, None, RIGHT, files)).endswith("name side LEFT instead")
 
 
-def test_of_many_changed_ranges_the_nearest_are_named() -> None:
+def test_error_lists_nearest_changed_ranges() -> None:
     rows = b"\n".join(b"@@ -%d +%d,2 @@\n x\n+y" % (n, n + n // 10 - 1) for n in range(10, 100, 10))
     fault = resolve_anchor("f", 50, None, RIGHT, by_path([file_diff("f", rows)]))
     assert fault == "line 50 of f is not in the diff; changed lines near it: 44, 55, 66"
 
 
-def test_two_hundred_lines_are_not_too_many() -> None:
+def test_range_of_two_hundred_lines_resolves() -> None:
     assert isinstance(resolve_anchor("src/long.py", 200, 1, RIGHT, FILES), Anchor)
 
 
-def test_without_a_side_the_lines_of_both_are_named_and_a_removed_file_has_one_side() -> None:
+def test_error_without_side_lists_lines_of_both_sides() -> None:
     files = by_path([file_diff("gone", b"@@ -1,2 +0,0 @@\n-one\n-two\n"), *FILES.values()])
     assert resolve_anchor("gone", 2, None, None, files) == Anchor("gone", 2, LEFT, None, "two")
     assert resolve_anchor("src/a.py", 2, None, None, files) == Anchor("src/a.py", 2, RIGHT, None, "two!")
@@ -148,6 +148,6 @@ WORKSPACES = by_path([file_diff(name) for name in ("a.py", "src/b.py", "b/c.py",
         (":1", None),
     ],
 )
-def test_a_path_that_fits_exactly_one_changed_file_is_that_file(path: str, meant: str | None) -> None:
+def test_path_that_matches_one_changed_file_resolves(path: str, meant: str | None) -> None:
     file = find_file(path, WORKSPACES)
     assert (file.path if file else None) == meant

@@ -1,4 +1,4 @@
-"""Findings at lines of the head, in plain text, as check runs and the step's log take them."""
+"""Annotations of check runs and of the step's log: plain text at lines of the head."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=80)
         (Severity.LOW, "notice"),
     ],
 )
-def test_a_finding_is_annotated_at_its_lines(severity: Severity, level: str) -> None:
-    said = finding("Wrong *name*", severity=severity, at=anchor(3, 2), category="bug", confidence=0.9)
-    assert annotation(said, FILES) == Annotation(
+def test_finding_is_annotated_at_its_lines(severity: Severity, level: str) -> None:
+    one = finding("Wrong *name*", severity=severity, at=anchor(3, 2), category="bug", confidence=0.9)
+    assert annotation(one, FILES) == Annotation(
         "src/a.py",
         2,
         3,
@@ -51,7 +51,7 @@ def test_a_finding_is_annotated_at_its_lines(severity: Severity, level: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("patch", "line", "start_line", "shown", "said"),
+    ("patch", "line", "start_line", "expected", "lines"),
     [
         (b"@@ -1,3 +1,2 @@\n one\n-two\n three", 2, None, 1, "line 2."),
         (b"@@ -7,2 +7,3 @@\n-seven\n+SEVEN\n+and more\n eight", 7, None, 7, "line 7."),
@@ -61,23 +61,23 @@ def test_a_finding_is_annotated_at_its_lines(severity: Severity, level: str) -> 
         (b"", 2, None, 1, "line 2."),
     ],
 )
-def test_removed_code_is_annotated_at_the_nearest_line_that_is_left(
-    patch: bytes, line: int, start_line: int | None, shown: int, said: str
+def test_removed_code_is_annotated_at_nearest_remaining_line(
+    patch: bytes, line: int, start_line: int | None, expected: int, lines: str
 ) -> None:
     file = FileDiff("src/a.py", FileStatus.MODIFIED, parse_hunks(patch))
-    made = annotation(finding(at=Anchor("src/a.py", line, Side.LEFT, start_line)), by_path([file]))
-    assert (made.start_line, made.end_line) == (shown, shown)
-    assert made.message.startswith(f"This is about the code before the change, {said}\n\nA body.")
+    result = annotation(finding(at=Anchor("src/a.py", line, Side.LEFT, start_line)), by_path([file]))
+    assert (result.start_line, result.end_line) == (expected, expected)
+    assert result.message.startswith(f"This is about the code before the change, {lines}\n\nA body.")
 
 
-def test_a_finding_without_a_line_is_annotated_on_the_first_and_says_so() -> None:
-    made = annotation(finding(), FILES)
-    assert (made.start_line, made.end_line) == (1, 1)
-    assert made.message.startswith("This is about the whole file.\n\nA body.")
+def test_finding_without_line_is_annotated_on_first_line_with_a_note() -> None:
+    result = annotation(finding(), FILES)
+    assert (result.start_line, result.end_line) == (1, 1)
+    assert result.message.startswith("This is about the whole file.\n\nA body.")
     unknown = annotation(finding(at=Anchor("src/other.py", 40, Side.LEFT)), FILES)
     assert (unknown.path, unknown.start_line, unknown.end_line) == ("src/other.py", 1, 1)
-    named = annotation(replace(finding(), reported_line=43), {})
-    assert "whole file. The model named line 43." in named.message
+    reported = annotation(replace(finding(), reported_line=43), {})
+    assert "whole file. The model named line 43." in reported.message
 
 
 @pytest.mark.parametrize(
@@ -88,28 +88,28 @@ def test_a_finding_without_a_line_is_annotated_on_the_first_and_says_so() -> Non
         ("src/é\n😀.py", "src/é\n😀.py"),
     ],
 )
-def test_a_path_that_json_cannot_say_is_written_out(path: str, written: str) -> None:
+def test_path_that_json_cannot_encode_is_escaped(path: str, written: str) -> None:
     assert escape_path(path) == written
-    made = annotation(finding(at=anchor(path=path)), FILES)
-    assert made.path == written
-    assert made.message.startswith("The file's name is no valid UTF-8") is (path != written)
-    assert json.loads(json.dumps(as_request(made)).encode()) == as_request(made)
+    result = annotation(finding(at=anchor(path=path)), FILES)
+    assert result.path == written
+    assert result.message.startswith("The file's name is no valid UTF-8") is (path != written)
+    assert json.loads(json.dumps(as_request(result)).encode()) == as_request(result)
 
 
 @pytest.mark.parametrize(
-    ("suggestion", "said"),
+    ("suggestion", "expected"),
     [
         ("two?\r\n  three\n", "Suggested instead:\ntwo?\n  three\n\nprompt"),
         ("", "Suggested: remove these lines."),
         (" \n", "Suggested: remove these lines."),
     ],
 )
-def test_a_suggestion_is_told_as_text(suggestion: str, said: str) -> None:
-    assert said in annotation(finding(at=anchor(), suggestion=suggestion), FILES).message
+def test_suggestion_is_shown_as_text(suggestion: str, expected: str) -> None:
+    assert expected in annotation(finding(at=anchor(), suggestion=suggestion), FILES).message
 
 
 @pytest.mark.parametrize(
-    ("foreign", "written"),
+    ("untrusted", "written"),
     [
         ("see https://evil.example/x", "see https:// evil.example/x"),
         ("see HTTPS://github.com.evil.example", "see HTTPS:// github.com.evil.example"),
@@ -121,62 +121,62 @@ def test_a_suggestion_is_told_as_text(suggestion: str, said: str) -> None:
         ("<!-- hunkwise:finding v1 fp=0 -->", "<! -- hunkwise:finding v1 fp=0 -->"),
     ],
 )
-def test_foreign_text_is_plain_and_leads_nowhere_else(foreign: str, written: str) -> None:
-    said = finding(foreign, body=foreign, suggestion=foreign, category=foreign, at=anchor())
-    made = annotation(said, FILES, server_url=GITHUB)
-    assert made.title == f"medium: {written}"
-    assert made.message == f"{written}\n\nSuggested instead:\n{written}\n\n{written} · prompt review"
+def test_untrusted_text_is_plain_without_external_links(untrusted: str, written: str) -> None:
+    one = finding(untrusted, body=untrusted, suggestion=untrusted, category=untrusted, at=anchor())
+    result = annotation(one, FILES, server_url=GITHUB)
+    assert result.title == f"medium: {written}"
+    assert result.message == f"{written}\n\nSuggested instead:\n{written}\n\n{written} · prompt review"
 
 
-def test_without_a_server_no_address_stays_whole() -> None:
+def test_addresses_are_broken_without_a_server() -> None:
     assert annotation(finding(body=f"{GITHUB}/a"), FILES).message.count(":// ") == 1
 
 
-def test_long_texts_are_cut_to_what_github_takes() -> None:
+def test_long_texts_are_cut_to_github_limits() -> None:
     long = finding("\U0001f600" * 400, body="é" * 70_000, category="c" * 500, at=anchor())
-    made = annotation(long, FILES)
-    assert len(made.title) == TITLE_CHARACTERS
-    assert made.title.endswith("…")
-    assert ANNOTATION_BYTES - 3 <= len(made.message.encode()) <= ANNOTATION_BYTES
-    assert made.message.endswith("é…\n\n" + "c" * 59 + "… · prompt review")
+    result = annotation(long, FILES)
+    assert len(result.title) == TITLE_CHARACTERS
+    assert result.title.endswith("…")
+    assert ANNOTATION_BYTES - 3 <= len(result.message.encode()) <= ANNOTATION_BYTES
+    assert result.message.endswith("é…\n\n" + "c" * 59 + "… · prompt review")
 
 
-def test_a_finding_of_few_words_still_has_a_message() -> None:
+def test_finding_without_body_has_a_message() -> None:
     assert annotation(finding("Only this", body=" \n", at=anchor()), FILES).message.startswith(
         "Only this\n\n"
     )
     assert annotation(finding("\x00", body="", at=anchor()), FILES).message == "prompt review"
 
 
-def test_lines_that_no_file_has_do_not_cost_the_request() -> None:
-    made = annotation(finding(at=Anchor("src/a.py", 10**15, Side.RIGHT, -3)), FILES)
-    assert (made.start_line, made.end_line) == (1, 2**31 - 1)
+def test_line_numbers_are_limited_to_valid_values() -> None:
+    result = annotation(finding(at=Anchor("src/a.py", 10**15, Side.RIGHT, -3)), FILES)
+    assert (result.start_line, result.end_line) == (1, 2**31 - 1)
 
 
-def test_the_request_is_by_githubs_contract() -> None:
-    made = as_request(annotation(finding(at=anchor(3, 2)), FILES))
-    assert set(made) == {"path", "start_line", "end_line", "annotation_level", "title", "message"}
+def test_request_matches_github_schema() -> None:
+    result = as_request(annotation(finding(at=anchor(3, 2)), FILES))
+    assert set(result) == {"path", "start_line", "end_line", "annotation_level", "title", "message"}
     body = {
         "name": "hunkwise",
         "head_sha": HEAD,
-        "output": {"title": "A title", "summary": "A summary", "annotations": [made]},
+        "output": {"title": "A title", "summary": "A summary", "annotations": [result]},
     }
     faults = contracts().request_faults("POST", "/repos/{owner}/{repo}/check-runs", {}, body)
     assert list(faults) == []
 
 
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, ANY_TEXT, st.none() | ANY_TEXT, st.integers(), st.integers())
-def test_whatever_a_model_says_makes_an_annotation(
+def test_any_finding_has_a_valid_annotation(
     title: str, body: str, category: str, path: str, suggestion: str | None, line: int, start: int
 ) -> None:
     at = Anchor(path, line, Side.RIGHT, start)
-    said = Finding(path, Severity.LOW, title, body, at, category, suggestion)
-    made = annotation(said, FILES, server_url=GITHUB)
-    assert 1 <= made.start_line <= made.end_line <= 2**31 - 1
-    assert made.message
-    assert len(made.title) <= TITLE_CHARACTERS
-    assert "<!-- hunkwise" not in f"{made.title}{made.message}"
-    assert json.loads(json.dumps(as_request(made), ensure_ascii=False).encode())
+    one = Finding(path, Severity.LOW, title, body, at, category, suggestion)
+    result = annotation(one, FILES, server_url=GITHUB)
+    assert 1 <= result.start_line <= result.end_line <= 2**31 - 1
+    assert result.message
+    assert len(result.title) <= TITLE_CHARACTERS
+    assert "<!-- hunkwise" not in f"{result.title}{result.message}"
+    assert json.loads(json.dumps(as_request(result), ensure_ascii=False).encode())
 
 
 def ranked(*severities: Severity) -> list[Finding]:
@@ -186,10 +186,10 @@ def ranked(*severities: Severity) -> list[Finding]:
     ]
 
 
-def test_the_log_is_told_ten_warnings_and_ten_notices_the_most_severe_first() -> None:
+def test_log_has_ten_warnings_and_ten_notices_most_severe_first() -> None:
     found = ranked(*[Severity.LOW] * 12, *[Severity.HIGH] * 3, Severity.MEDIUM, Severity.CRITICAL)
-    told = workflow_annotations(found, FILES.values())
-    assert [(made.level, made.title.split(":")[0]) for made in told] == [
+    annotations = workflow_annotations(found, FILES.values())
+    assert [(result.level, result.title.split(":")[0]) for result in annotations] == [
         (Level.WARNING, "critical"),
         *[(Level.WARNING, "high")] * 3,
         (Level.NOTICE, "medium"),
@@ -197,11 +197,11 @@ def test_the_log_is_told_ten_warnings_and_ten_notices_the_most_severe_first() ->
     ]
 
 
-def test_what_is_severe_and_finds_no_room_goes_before_the_notices() -> None:
-    told = workflow_annotations(
+def test_severe_findings_above_limit_are_listed_before_notices() -> None:
+    annotations = workflow_annotations(
         ranked(*[Severity.HIGH] * 5, *[Severity.LOW] * 5), FILES.values(), warnings=2, notices=4
     )
-    assert [(made.level, made.title) for made in told] == [
+    assert [(result.level, result.title) for result in annotations] == [
         (Level.WARNING, "high: number 0"),
         (Level.WARNING, "high: number 1"),
         (Level.NOTICE, "high: number 2"),

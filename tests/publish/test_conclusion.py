@@ -1,4 +1,4 @@
-"""How a run concludes, what its review asks for, and what its log and its failure say."""
+"""Conclusions of runs, review events, and the texts of the log and of failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PARTIAL = review(HIGH)
 FORBIDDEN = ReviewFault("forbidden", "The token may not write.")
 OURS = "Text.\n\n<!-- hunkwise:review v1 run=42abc head=0123456789abcdef -->"
 
-# The matrix in plain words and numbers, so that nothing of the code under test decides what is expected.
+# The matrix in words and numbers, so that the expected values do not depend on the code under test.
 SCALE = {"nothing": 0, "low": 1, "medium": 2, "high": 3, "critical": 4}
 COVERAGES = {
     "whole": (100, True, (FileCoverage("a.py", 4, 4), FileCoverage("a.lock", 9, 0, SkipReason.LOCK_FILE)), 0),
@@ -62,10 +62,10 @@ CELLS = tuple(product(COVERAGES, (0, 28, 29, 100), POSTINGS, (0, 3)))
 
 
 @pytest.mark.parametrize(("worst", "fail_on", "request_on"), list(product(SCALE, SCALE, SCALE)))
-def test_each_cell_of_the_matrix_says_the_same_everywhere(worst: str, fail_on: str, request_on: str) -> None:
+def test_each_cell_of_the_matrix_is_consistent(worst: str, fail_on: str, request_on: str) -> None:
     for coverage, minimum, posting, dropped in CELLS:
         percent, complete, files, unlisted = COVERAGES[coverage]
-        rung, fault, report = POSTINGS[posting]
+        level, fault, report = POSTINGS[posting]
         found = tuple(
             finding(f"As bad as {label}", severity=Severity(rank), at=anchor(rank))
             for label, rank in SCALE.items()
@@ -73,27 +73,27 @@ def test_each_cell_of_the_matrix_says_the_same_everywhere(worst: str, fail_on: s
         )
         whole = replace(review(*found), coverage=Coverage(files, unlisted), dropped=dropped)
         gates = Gates(gate(fail_on), gate(request_on), minimum)
-        published = [PublishedFinding(one, rung) for one in found]
+        published = [PublishedFinding(one, level) for one in found]
         fallbacks = count_fallbacks(published, report=report, unposted=fault is not None)
         verdict = conclude(whole, gates, fallbacks)
 
         lost = bool(found) and posting == "in the log"
         below = (
             bool(found)
-            and rung in (Destination.ANNOTATION, Destination.SUMMARY, Destination.REPORT)
+            and level in (Destination.ANNOTATION, Destination.SUMMARY, Destination.REPORT)
             and not lost
         )
         fails = 0 < SCALE[fail_on] <= SCALE[worst] or percent < minimum
         code = 1 if fails else 4 if lost or not complete else 0
-        told_anyway = fails and (lost or not complete)
-        warned = below or told_anyway or (fault is not None and not found)
+        reported_anyway = fails and (lost or not complete)
+        warned = below or reported_anyway or (fault is not None and not found)
         cell = (coverage, minimum, posting, dropped)
         assert verdict.exit_code == code, cell
         assert verdict.conclusion == {0: "success", 1: "failure", 4: "neutral"}[code], cell
         assert bool(verdict.reasons) == (code != 0), cell
         assert bool(verdict.warnings) == warned, cell
-        word = {0: ("Reviewed: ",), 1: ("Failed: ",), 4: ("Partial: ",)}[code]
-        assert verdict.sentence.startswith(word), cell
+        prefix = {0: ("Reviewed: ",), 1: ("Failed: ",), 4: ("Partial: ",)}[code]
+        assert verdict.sentence.startswith(prefix), cell
         asks = 0 < SCALE[request_on] <= SCALE[worst]
         assert review_event(whole, gates) == ("REQUEST_CHANGES" if asks else "COMMENT"), cell
 
@@ -161,7 +161,7 @@ def gate(label: str) -> Severity | None:
         ),
     ],
 )
-def test_a_gate_comes_first_and_then_what_is_missing(
+def test_gate_has_precedence_over_missing_coverage(
     found: Review, gates: Gates, code: ExitCode, reasons: tuple[str, ...]
 ) -> None:
     verdict = conclude(found, gates)
@@ -204,11 +204,11 @@ def test_a_gate_comes_first_and_then_what_is_missing(
         (RunConclusion(ExitCode.REVIEWED), "Reviewed."),
     ],
 )
-def test_one_sentence_heads_check_run_and_summary(verdict: RunConclusion, sentence: str) -> None:
+def test_check_run_and_summary_have_the_same_sentence(verdict: RunConclusion, sentence: str) -> None:
     assert verdict.sentence == sentence
 
 
-def test_what_is_missing_is_told_also_where_a_gate_was_reached() -> None:
+def test_missing_parts_are_reported_when_a_gate_is_reached() -> None:
     verdict = conclude(PARTIAL, Gates(Severity.HIGH), FallbackCounts(annotated=1, lost=2))
     assert verdict.reasons == ("A finding reaches fail-on: high.",)
     assert [warning.partition(":")[0] for warning in verdict.warnings] == [
@@ -235,9 +235,7 @@ def test_what_is_missing_is_told_also_where_a_gate_was_reached() -> None:
         ),
     ],
 )
-def test_what_ended_below_its_place_is_a_warning_and_no_failure(
-    ended: FallbackCounts, warnings: tuple[str, ...]
-) -> None:
+def test_fallback_is_a_warning_and_no_failure(ended: FallbackCounts, warnings: tuple[str, ...]) -> None:
     verdict = conclude(WHOLE, Gates(), ended)
     assert (verdict.exit_code, verdict.warnings) == (ExitCode.REVIEWED, warnings)
 
@@ -254,14 +252,14 @@ def test_what_ended_below_its_place_is_a_warning_and_no_failure(
         (Destination.REPORT, False, FallbackCounts(lost=1, unposted=True)),
     ],
 )
-def test_a_finding_counts_on_the_level_that_holds_it(
+def test_finding_counts_on_its_level(
     destination: Destination, report: bool, expected: FallbackCounts
 ) -> None:
     published = [PublishedFinding(HIGH, destination)]
     assert count_fallbacks(published, report=report, unposted=True) == expected
 
 
-def test_a_dry_run_has_nothing_out_of_its_place_but_what_nobody_can_read() -> None:
+def test_dry_run_counts_only_lost_findings() -> None:
     levels = (Destination.SUMMARY, Destination.REPORT)
     published = [PublishedFinding(one, level) for one, level in zip((HIGH, LOW), levels, strict=True)]
     assert count_fallbacks(published, report=True, to_post=False) == FallbackCounts()
@@ -277,44 +275,44 @@ def test_a_dry_run_has_nothing_out_of_its_place_but_what_nobody_can_read() -> No
         (Severity.LOW, ReviewEvent.REQUEST_CHANGES),
     ],
 )
-def test_changes_are_requested_at_the_gate(gate: Severity | None, event: ReviewEvent) -> None:
+def test_changes_are_requested_at_the_gate_severity(gate: Severity | None, event: ReviewEvent) -> None:
     assert review_event(WHOLE, Gates(request_changes_on=gate)) is event
     assert reached(WHOLE.findings, gate) is (event is ReviewEvent.REQUEST_CHANGES)
     assert review_event(clean(review()), Gates(request_changes_on=gate)) is ReviewEvent.COMMENT
 
 
-SPOTLESS = clean(review())
+PERFECT = clean(review())
 APPROVING = Gates(Severity.LOW, Severity.LOW, 100, approve=True)
 
 
-def less_than_spotless() -> Iterator[Review]:
-    """Reviews that lack one thing for an approval."""
+def imperfect_reviews() -> Iterator[Review]:
+    """Yields reviews that each fail one condition of an approval."""
     yield clean(review(LOW))
-    yield replace(SPOTLESS, dropped=1)
-    yield replace(SPOTLESS, suppressed=(SuppressedFinding(LOW, "Why."),))
-    yield replace(SPOTLESS, faults=(FORBIDDEN,))
-    yield replace(SPOTLESS, demo=True)
-    yield replace(SPOTLESS, coverage=Coverage())
-    yield replace(SPOTLESS, coverage=Coverage((FileCoverage("a.py", 0, 0),)))
-    yield replace(SPOTLESS, coverage=replace(SPOTLESS.coverage, unlisted_files=1))
-    yield replace(SPOTLESS, coverage=Coverage((FileCoverage("a.py", 5, 4),)))
+    yield replace(PERFECT, dropped=1)
+    yield replace(PERFECT, suppressed=(SuppressedFinding(LOW, "Why."),))
+    yield replace(PERFECT, faults=(FORBIDDEN,))
+    yield replace(PERFECT, demo=True)
+    yield replace(PERFECT, coverage=Coverage())
+    yield replace(PERFECT, coverage=Coverage((FileCoverage("a.py", 0, 0),)))
+    yield replace(PERFECT, coverage=replace(PERFECT.coverage, unlisted_files=1))
+    yield replace(PERFECT, coverage=Coverage((FileCoverage("a.py", 5, 4),)))
     for reason in SkipReason:
         for lines in (0, 1):
-            left_out = FileCoverage("b.py", lines, 0, reason)
-            yield replace(SPOTLESS, coverage=Coverage((*SPOTLESS.coverage.files, left_out)))
+            skipped = FileCoverage("b.py", lines, 0, reason)
+            yield replace(PERFECT, coverage=Coverage((*PERFECT.coverage.files, skipped)))
 
 
-def test_a_spotless_review_approves_where_the_base_allows_it() -> None:
-    assert review_event(SPOTLESS, APPROVING) is ReviewEvent.APPROVE
-    assert review_event(SPOTLESS, APPROVING, may_approve=False) is ReviewEvent.COMMENT
-    assert review_event(SPOTLESS, replace(APPROVING, approve=False)) is ReviewEvent.COMMENT
-    assert review_event(SPOTLESS, Gates()) is ReviewEvent.COMMENT
+def test_perfect_review_approves_where_the_base_allows_it() -> None:
+    assert review_event(PERFECT, APPROVING) is ReviewEvent.APPROVE
+    assert review_event(PERFECT, APPROVING, may_approve=False) is ReviewEvent.COMMENT
+    assert review_event(PERFECT, replace(APPROVING, approve=False)) is ReviewEvent.COMMENT
+    assert review_event(PERFECT, Gates()) is ReviewEvent.COMMENT
 
 
-@pytest.mark.parametrize("lacking", list(less_than_spotless()))
-def test_nothing_less_than_spotless_is_approved(lacking: Review) -> None:
+@pytest.mark.parametrize("imperfect", list(imperfect_reviews()))
+def test_imperfect_review_is_not_approved(imperfect: Review) -> None:
     gates = replace(APPROVING, request_changes_on=None)
-    assert review_event(lacking, gates) is ReviewEvent.COMMENT
+    assert review_event(imperfect, gates) is ReviewEvent.COMMENT
 
 
 def posted_review(state: str, body: str = OURS, number: int = 1) -> PostedReview:
@@ -329,7 +327,7 @@ def posted_review(state: str, body: str = OURS, number: int = 1) -> PostedReview
         (ReviewEvent.APPROVE, ["CHANGES_REQUESTED"]),
     ],
 )
-def test_what_this_run_would_not_say_again_is_superseded(event: ReviewEvent, states: list[str]) -> None:
+def test_outdated_review_is_superseded(event: ReviewEvent, states: list[str]) -> None:
     reviews = [posted_review(state) for state in ReviewState]
     assert [review.state for review in superseded(reviews, event)] == states
 
@@ -338,7 +336,7 @@ def test_what_this_run_would_not_say_again_is_superseded(event: ReviewEvent, sta
     "body",
     ["", "Looks bad.", "<!-- hunkwise:finding v1 fp=0 -->", "<! -- hunkwise:review v1 run=a head=b -->"],
 )
-def test_a_review_that_another_tool_wrote_with_our_account_is_left_alone(body: str) -> None:
+def test_review_of_another_tool_with_our_account_is_not_superseded(body: str) -> None:
     reviews = [posted_review("CHANGES_REQUESTED", body), posted_review("APPROVED", body)]
     assert superseded(reviews, ReviewEvent.COMMENT) == ()
     assert not still_requests_changes(reviews)
@@ -357,11 +355,11 @@ def test_a_review_that_another_tool_wrote_with_our_account_is_left_alone(body: s
         (["APPROVED", "CHANGES_REQUESTED"], True),
     ],
 )
-def test_changes_are_not_asked_for_twice_nor_after_a_dismissal(states: list[str], asks: bool) -> None:
+def test_changes_are_not_requested_twice_or_after_a_dismissal(states: list[str], asks: bool) -> None:
     assert still_requests_changes([posted_review(state) for state in states]) is asks
 
 
-def test_the_log_has_a_line_for_each_finding_and_one_for_the_numbers() -> None:
+def test_log_has_a_line_per_finding_and_one_for_totals() -> None:
     whole = clean(
         review(
             finding("Not\n::error::closed\x1b[2J", at=anchor(2), severity=Severity.HIGH), finding("Second")
@@ -376,7 +374,7 @@ def test_the_log_has_a_line_for_each_finding_and_one_for_the_numbers() -> None:
     assert len(log_text(clean(review()), None).split("\n")) == 1
 
 
-def test_the_log_tells_new_known_fixed_and_dismissed_findings_apart() -> None:
+def test_log_distinguishes_new_known_fixed_and_dismissed_findings() -> None:
     known = replace(finding("Known", at=anchor(2)), raised_as="0" * 16)
     lines = log_text(clean(review(known, finding("New"))), None, fixed=3, dismissed=1).split("\n")
     assert lines == [
@@ -387,7 +385,7 @@ def test_the_log_tells_new_known_fixed_and_dismissed_findings_apart() -> None:
     ]
 
 
-def test_a_failure_claims_nothing_of_the_change() -> None:
+def test_failure_summary_says_that_nothing_was_reviewed() -> None:
     summary = failure_summary(["The token is wrong. Set another.", "<img src=x> @everyone"])
     assert "Nothing was reviewed, so nothing is said of the change." in summary
     assert "- The token is wrong. Set another." in summary

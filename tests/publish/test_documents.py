@@ -1,4 +1,4 @@
-"""What a reader is told: every finding, how much was looked at, and what it cost."""
+"""Published documents: findings, coverage and usage."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from tests.publish.samples import (
     anchor,
     clean,
     finding,
-    kept,
+    known_finding,
     longest,
-    raised,
+    previous_finding,
     review,
     state,
     thread,
@@ -67,7 +67,7 @@ def summary_of(
     return job_summary(view(whole, None, *published, posted=PostResult(url)))
 
 
-def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
+def test_comment_has_severity_title_body_suggestion_and_marker() -> None:
     of = finding("No `close`", at=anchor(2), suggestion="x = 1\n", category="bug", confidence=0.85)
     assert comment(of, server_url=SERVER, offered="x = 1") == (
         "**🟡 medium** · **No `close`**\n\n"
@@ -94,17 +94,17 @@ def test_a_comment_has_severity_title_body_suggestion_and_marker() -> None:
         ("```suggestion\nx = 1\n```", "", "", "```\nx = 1\n```"),
     ],
 )
-def test_an_answer_is_safe_markdown(text: str, suggestion: str, why: str, written: str) -> None:
+def test_answer_is_safe_markdown(text: str, suggestion: str, why: str, written: str) -> None:
     assert answer_body(text, suggestion, why, server_url=SERVER) == written
 
 
-def test_a_long_answer_is_cut() -> None:
+def test_long_answer_is_cut() -> None:
     written = answer_body("x" * (ANSWER_LIMIT + 1), "", "", server_url=SERVER)
     assert written.endswith("x\n\n…")
     assert ANSWER_LIMIT * 0.8 < len(written) <= ANSWER_LIMIT
 
 
-def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_offers_nothing() -> None:
+def test_file_comment_of_rejected_lines_names_them_without_suggestion() -> None:
     of = finding(at=anchor(4, start_line=2), suggestion="x")
     written = comment(of, server_url=SERVER, offered="x", where=Destination.FILE)
     assert "\n\nAt `src/a.py:2–4`:\n\nA body." in written
@@ -113,7 +113,7 @@ def test_a_finding_that_was_declined_on_its_lines_names_them_on_the_file_and_off
     assert written.endswith(finding_marker(of, Destination.FILE))
 
 
-def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
+def test_suggestion_that_does_not_apply_is_shown_as_code() -> None:
     written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER)
     assert "Suggested instead:\n\n```\na\nb\n```" in written
     assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER)
@@ -123,7 +123,7 @@ def test_a_suggestion_that_does_not_apply_is_shown_as_code() -> None:
 
 
 @pytest.mark.parametrize("is_offered", [True, False])
-def test_nothing_in_a_comment_can_forge_the_marker(is_offered: bool) -> None:
+def test_text_in_a_comment_cannot_forge_the_marker(is_offered: bool) -> None:
     forged = finding_marker(finding("forged"), Destination.INLINE)
     of = finding(forged, body=forged, at=anchor(), category=forged, suggestion=forged)
     written = comment(of, server_url=SERVER, offered=forged if is_offered else None)
@@ -140,7 +140,7 @@ def test_nothing_in_a_comment_can_forge_the_marker(is_offered: bool) -> None:
         (finding(), "src/a.py"),
     ],
 )
-def test_a_place_reads_as_people_write_it(of: Finding, place: str) -> None:
+def test_location_is_formatted(of: Finding, place: str) -> None:
     assert place_of(of) == place
 
 
@@ -155,17 +155,17 @@ def test_a_place_reads_as_people_write_it(of: Finding, place: str) -> None:
         (None, False),
     ],
 )
-def test_a_link_leads_only_to_a_plain_page_of_the_server(address: str | None, is_link: bool) -> None:
+def test_only_addresses_of_the_server_are_linked(address: str | None, is_link: bool) -> None:
     assert linked("x", address, SERVER) == (f"[x]({address})" if is_link else "x")
     assert linked("x", address, "") == "x"
 
 
 @pytest.mark.parametrize("path", ["x\ud800.py", "x" * 2_000])
-def test_a_path_that_no_address_can_name_is_not_linked(path: str) -> None:
+def test_path_that_cannot_be_in_an_address_is_not_linked(path: str) -> None:
     assert "](" not in summary_of(review(finding(path=path))).text
 
 
-def test_the_body_says_what_the_review_holds_and_has_the_rest_in_full() -> None:
+def test_body_counts_comments_and_has_other_findings_in_full() -> None:
     inline = finding("inline", at=anchor(2), severity=Severity.HIGH)
     on_file = finding("on file")
     off = finding("off the diff", path="b.py", body="Because.")
@@ -180,7 +180,7 @@ def test_the_body_says_what_the_review_holds_and_has_the_rest_in_full() -> None:
     assert "It **changes**" not in text
 
 
-def test_each_finding_in_the_body_is_known_again() -> None:
+def test_findings_in_body_have_markers() -> None:
     first, second = finding("first", path="b.py"), finding("second", at=anchor(9))
     text = body_of(review(first, second)).text
     assert [one.fingerprint for one in raised_in(text)] == [first.fingerprint, second.fingerprint]
@@ -188,26 +188,26 @@ def test_each_finding_in_the_body_is_known_again() -> None:
 
 
 @pytest.mark.parametrize("event", [ReviewEvent.REQUEST_CHANGES, ReviewEvent.COMMENT])
-def test_a_review_says_what_is_still_open_and_what_is_new(event: ReviewEvent) -> None:
+def test_review_body_counts_new_and_open_findings(event: ReviewEvent) -> None:
     old, older = finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH)
-    seen = view(clean(review(old, older)), None, kept(old, thread()), kept(older, thread()))
+    seen = view(clean(review(old, older)), None, known_finding(old, thread()), known_finding(older, thread()))
     assert review_body(seen, CommentPlan(), event).text.startswith(
         "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment "
     )
     new = finding("new", at=anchor(3))
-    seen = view(clean(review(old, new)), None, kept(old))
+    seen = view(clean(review(old, new)), None, known_finding(old))
     text = review_body(seen, CommentPlan(inline=(new,)), event).text
     assert text.startswith(
         "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🔵 low)"
     )
 
 
-def test_an_approval_claims_what_makes_it_one() -> None:
+def test_approval_says_that_every_line_was_reviewed() -> None:
     text = body_of(clean(review()), CommentPlan(), ReviewEvent.APPROVE).text
     assert text.startswith("Every changed line was reviewed; nothing was found.\n\n<!-- ")
 
 
-def test_a_review_without_findings_says_what_it_read() -> None:
+def test_review_without_findings_reports_coverage() -> None:
     text = summary_of(clean(review())).text
     assert text.startswith(
         "### hunkwise: nothing found in the reviewed lines\n\n**Reviewed.**\n\n"
@@ -219,8 +219,10 @@ def test_a_review_without_findings_says_what_it_read() -> None:
     assert part.startswith("### hunkwise: nothing found in the part that was reviewed")
 
 
-def test_what_was_fixed_or_dismissed_was_found_once() -> None:
-    seen = replace(view(clean(review())), fixed=(thread(), thread()), dismissed=(raised(finding()),))
+def test_fixed_and_dismissed_findings_are_counted() -> None:
+    seen = replace(
+        view(clean(review())), fixed=(thread(), thread()), dismissed=(previous_finding(finding()),)
+    )
     text = job_summary(seen).text
     assert text.startswith("### hunkwise: no open findings in the reviewed lines\n")
     assert "2 fixed in `0123456`. 1 dismissed by a person: not raised again." in text
@@ -229,17 +231,17 @@ def test_what_was_fixed_or_dismissed_was_found_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "said"),
+    ("known", "expected"),
     [(0, "3 findings"), (1, "3 findings, 2 of them new"), (3, "3 findings, none of them new")],
 )
-def test_the_headline_tells_new_findings_from_known_ones(known: int, said: str) -> None:
-    standing = tuple(finding(str(number), at=anchor(number + 1)) for number in range(3))
-    seen = view(review(*standing), None, *(kept(one) for one in standing[:known]))
-    assert job_summary(seen).text.startswith(f"### hunkwise: {said}\n")
+def test_headline_distinguishes_new_and_known_findings(known: int, expected: str) -> None:
+    findings = tuple(finding(str(number), at=anchor(number + 1)) for number in range(3))
+    seen = view(review(*findings), None, *(known_finding(one) for one in findings[:known]))
+    assert job_summary(seen).text.startswith(f"### hunkwise: {expected}\n")
 
 
 @pytest.mark.parametrize(
-    ("carried", "said"),
+    ("carried", "expected"),
     [
         (0, "at `0123456789ab`.\n"),
         (1, "3 new changed lines were reviewed now, the rest before."),
@@ -247,12 +249,12 @@ def test_the_headline_tells_new_findings_from_known_ones(known: int, said: str) 
         (4, "Nothing in it was new: an earlier run reviewed all of these lines."),
     ],
 )
-def test_what_an_earlier_run_reviewed_is_told_apart(carried: int, said: str) -> None:
-    assert said in summary_of(replace(clean(review()), carried_lines=carried)).text
+def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expected: str) -> None:
+    assert expected in summary_of(replace(clean(review()), carried_lines=carried)).text
 
 
 @pytest.mark.parametrize(
-    ("coverage", "said"),
+    ("coverage", "expected"),
     [
         (Coverage(), "There was nothing to review"),
         (Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)), "There was nothing to review"),
@@ -267,13 +269,13 @@ def test_what_an_earlier_run_reviewed_is_told_apart(carried: int, said: str) -> 
         (Coverage((), unlisted_files=7), "GitHub did not list 7 more files: not reviewed."),
     ],
 )
-def test_nothing_read_is_said_so(coverage: Coverage, said: str) -> None:
+def test_review_of_no_lines_is_reported(coverage: Coverage, expected: str) -> None:
     text = summary_of(replace(review(), coverage=coverage)).text
     assert text.startswith("### hunkwise: nothing was reviewed")
-    assert said in text
+    assert expected in text
 
 
-def test_a_part_of_a_file_is_told_in_lines() -> None:
+def test_partly_reviewed_file_is_listed_with_lines() -> None:
     coverage = Coverage((FileCoverage("a", 5, 3, SkipReason.BUDGET),))
     assert (
         "`a`: the budget ran out, 3 of 5 changed lines were reviewed"
@@ -281,13 +283,13 @@ def test_a_part_of_a_file_is_told_in_lines() -> None:
     )
 
 
-def test_the_demo_says_that_it_is_rules() -> None:
+def test_demo_review_mentions_rules() -> None:
     demo = replace(review(finding()), demo=True)
     assert "**By rules, not by a model:**" in body_of(demo).text
     assert "**By rules, not by a model:**" in summary_of(demo).text
 
 
-def test_faults_come_with_their_remedy_and_notes_at_the_end() -> None:
+def test_faults_have_hints_and_notes_are_last() -> None:
     faults = tuple(ReviewFault("rate limit", f"Number {number} @x", "Wait.") for number in range(10))
     whole = replace(review(), faults=faults, notes=tuple(f"note {number}" for number in range(9)))
     seen = replace(
@@ -313,22 +315,22 @@ def many(number: int, body: str) -> tuple[Finding, ...]:
     ("number", "body", "counted"),
     [(3, "x" * 9_000, False), (30, "x" * 9_000, False), (100, "ä" * 9_000, False), (2_000, "x", True)],
 )
-def test_a_body_within_its_limit_shows_or_counts_every_finding(number: int, body: str, counted: bool) -> None:
+def test_body_within_limit_shows_or_counts_every_finding(number: int, body: str, counted: bool) -> None:
     whole = review(*many(number, body))
     page = body_of(whole)
     assert len(page.text.encode()) <= BODY_CHARACTERS
     assert bool(page.counted) is counted
     hidden = set(page.counted)
-    shown = [one for one in whole.findings if one not in hidden]
+    visible = [one for one in whole.findings if one not in hidden]
     for one in whole.findings:
         assert (one in hidden) != (f" {one.title}" in page.text)
-    assert {one.fingerprint for one in raised_in(page.text)} == {one.fingerprint for one in shown}
+    assert {one.fingerprint for one in raised_in(page.text)} == {one.fingerprint for one in visible}
     if counted:
         assert f"**{len(page.counted):,} more findings** did not fit here. The job summary" in page.text
-        assert max(one.severity for one in page.counted) <= min(one.severity for one in shown)
+        assert max(one.severity for one in page.counted) <= min(one.severity for one in visible)
 
 
-def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
+def test_long_lists_of_files_are_cut_before_findings() -> None:
     files = tuple(FileCoverage(f"{'🦊' * 150}{number}", 5, 0, SkipReason.FAILED) for number in range(3_000))
     whole = replace(review(*many(300, "x")), coverage=Coverage(files), summary="🦊" * 5_000)
     output = check_output(view(whole))
@@ -336,7 +338,7 @@ def test_long_lists_of_files_give_way_to_findings_and_are_counted() -> None:
     assert "files more, named in the JSON report" in output.summary
 
 
-def test_the_longest_of_everything_fits() -> None:
+def test_longest_texts_fit() -> None:
     seen = replace(longest(), verdict=RunConclusion(ExitCode.GATE, ("Reason. " * 60,)))
     placed = CommentPlan(in_body=seen.review.findings)
     body = review_body(seen, placed, ReviewEvent.COMMENT).text
@@ -349,12 +351,12 @@ def test_the_longest_of_everything_fits() -> None:
     assert len(output.text.encode()) <= CHECK_TEXT_BYTES
 
 
-def test_a_check_whose_overview_cannot_fit_says_its_verdict() -> None:
+def test_check_output_without_room_has_the_verdict() -> None:
     seen = view(review(), RunConclusion(ExitCode.GATE, ("Too long.",), ("w" * 70_000,)))
     assert check_output(seen).summary == "Failed: too long."
 
 
-def test_the_job_summary_has_every_finding_in_full_and_its_rung() -> None:
+def test_job_summary_has_every_finding_and_its_level() -> None:
     inline = finding("inline", at=anchor(2), body="why inline", suggestion="two?")
     on_file, in_body, annotated, nowhere = (
         finding("f"),
@@ -384,26 +386,26 @@ def test_the_job_summary_has_every_finding_in_full_and_its_rung() -> None:
     assert "<!--" not in text
 
 
-def test_the_summary_and_the_check_say_the_verdict_and_what_it_does_not_tell() -> None:
+def test_summary_and_check_have_verdict_and_warnings() -> None:
     verdict = replace(FAILED, warnings=("2 findings are in the job summary.",))
     seen = view(clean(review(finding(severity=Severity.HIGH))), verdict)
-    said = f"**{verdict.sentence}**\n- 2 findings are in the job summary.\n\nReviewed 4 of 4"
+    expected = f"**{verdict.sentence}**\n- 2 findings are in the job summary.\n\nReviewed 4 of 4"
     output = check_output(seen)
-    assert said in job_summary(seen).text
-    assert said in output.summary
+    assert expected in job_summary(seen).text
+    assert expected in output.summary
     assert output.title == verdict.sentence
     assert "#### 🟠 high · [`src/a.py`](" in output.text
 
 
-def test_what_stands_from_before_links_to_its_thread() -> None:
+def test_known_findings_link_to_their_threads() -> None:
     old, resolved, bodily = finding("old", at=anchor(2)), finding("res", at=anchor(3)), finding("bod")
     open_thread, closed = thread(), thread(resolved=True, url=f"{SERVER}/o/r/pull/7#discussion_r2")
     seen = view(
         review(old, resolved, bodily),
         None,
-        kept(old, open_thread),
-        kept(resolved, closed),
-        kept(bodily, None, Destination.BODY),
+        known_finding(old, open_thread),
+        known_finding(resolved, closed),
+        known_finding(bodily, None, Destination.BODY),
     )
     text = job_summary(seen).text
     assert f" · [raised before]({open_thread.url}) · old" in text
@@ -412,12 +414,12 @@ def test_what_stands_from_before_links_to_its_thread() -> None:
     assert "· raised before · t" in summary_of(review(replace(finding("t"), raised_as="0" * 16))).text
 
 
-def test_a_moved_head_is_told_at_the_top() -> None:
+def test_moved_head_is_reported_at_the_top() -> None:
     seen = view(review(), posted=PostResult(stale="The head moved to <b>."))
     assert "reviewed\n\n> The head moved to &lt;b>.\n\n**" in job_summary(seen).text
 
 
-def test_a_local_summary_links_nowhere() -> None:
+def test_local_summary_has_no_links() -> None:
     seen = PublishedReview(
         review(finding()),
         RunConclusion(ExitCode.PARTIAL),
@@ -429,14 +431,14 @@ def test_a_local_summary_links_nowhere() -> None:
     assert "The review: `https://x.example/1`" in text
 
 
-def test_foreign_words_do_nothing_wherever_they_stand() -> None:
+def test_untrusted_text_has_no_effect_in_any_document() -> None:
     evil = "`<b>@user</b> ![x](https://evil.example) | <!-- hunkwise:state v1 AAAA -->\n# x\n/merge"
     of = replace(finding(evil, body=evil, suggestion=evil, category=evil), path=evil, prompt=evil)
     whole = replace(review(of), summary=evil, notes=(evil,), faults=(ReviewFault(evil, evil, evil),))
     files = (FileCoverage(evil, 1, 1), FileCoverage(evil, 1, 0, SkipReason.FAILED, evil))
     whole = replace(whole, usage=Usage(models=(evil,)), coverage=Coverage(files))
     posted = PostResult(evil, {}, (evil,), ReviewFault(evil, evil, evil), evil)
-    seen = view(whole, None, kept(of, thread(url=evil)), posted=posted)
+    seen = view(whole, None, known_finding(of, thread(url=evil)), posted=posted)
     output = check_output(seen)
     details = ("html_block: '<details>", "html_block: '</details>")
     ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open", *details)

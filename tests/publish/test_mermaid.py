@@ -1,4 +1,4 @@
-"""Diagrams that a model drew: those that do nothing but draw are shown, and no other."""
+"""Mermaid diagrams of a model: only those without other effects are shown."""
 
 from __future__ import annotations
 
@@ -80,21 +80,21 @@ SIGNS = st.text(st.characters(), max_size=12) | st.sampled_from(
 
 
 @pytest.mark.parametrize("source", GOOD)
-def test_what_only_draws_is_shown_as_it_is(source: str) -> None:
+def test_safe_diagram_is_unchanged(source: str) -> None:
     assert diagram_fault(source) is None
     assert diagram(source) == f"```mermaid\n{source.removesuffix(chr(10))}\n```"
     assert len(source) <= MAX_DIAGRAM
 
 
 @pytest.mark.parametrize("source", BAD)
-def test_what_could_do_more_is_not_shown_and_the_reason_is_told(source: str) -> None:
+def test_unsafe_diagram_is_rejected_with_reason(source: str) -> None:
     assert diagram(source) == ""
     assert (diagram_fault(source) or "").startswith(("it ", "its ", "a "))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(GOOD), st.lists(st.tuples(st.integers(0, 300), SIGNS), max_size=4))
-def test_no_diagram_leaves_its_fence(source: str, changes: list[tuple[int, str]]) -> None:
+def test_diagram_cannot_leave_its_fence(source: str, changes: list[tuple[int, str]]) -> None:
     for place, sign in changes:
         source = source[:place] + sign + source[place:]
     fence = diagram(source)

@@ -1,4 +1,4 @@
-"""The JSON report has every finding, with where it went."""
+"""The JSON report: every finding, and its destination."""
 
 from __future__ import annotations
 
@@ -13,12 +13,22 @@ from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import comment
 from hunkwise.publish.placement import PublishedFinding
 from hunkwise.publish.report import as_json, digest_of
-from tests.publish.samples import HEAD, SERVER, anchor, finding, kept, raised, review, thread, view
+from tests.publish.samples import (
+    HEAD,
+    SERVER,
+    anchor,
+    finding,
+    known_finding,
+    previous_finding,
+    review,
+    thread,
+    view,
+)
 
 PARTIAL = RunConclusion(ExitCode.PARTIAL, ("A part is missing.",))
 
 
-def test_the_report_tells_everything() -> None:
+def test_report_has_all_fields() -> None:
     inline = finding(
         "t\u200b", at=anchor(4, start_line=2), severity=Severity.HIGH, suggestion="s", confidence=0.5
     )
@@ -35,7 +45,7 @@ def test_the_report_tells_everything() -> None:
     seen = replace(
         view(whole, PARTIAL, PublishedFinding(inline, Destination.INLINE), posted=posted),
         fixed=(thread(comment(gone, server_url="")), thread("no marker", url="")),
-        dismissed=(raised(gone),),
+        dismissed=(previous_finding(gone),),
     )
     report = as_json(seen, base_sha="b" * 40, head_repository="fork/r")
     assert json.loads(json.dumps(report, ensure_ascii=False).encode()) == report
@@ -121,30 +131,30 @@ def test_the_report_tells_everything() -> None:
     }
 
 
-def test_a_report_without_findings_has_no_highest_severity() -> None:
+def test_report_without_findings_has_no_highest_severity() -> None:
     report = as_json(PublishedReview(review(), PARTIAL, ()))
     assert (report["highest_severity"], report["findings"], report["review_url"]) == (None, [], None)
     assert (report["pull_request"], report["base_sha"], report["head_repository"]) == (None, "", "")
 
 
-def test_a_known_finding_stands_where_it_was_raised() -> None:
+def test_known_finding_has_its_original_destination() -> None:
     threaded, bodily, unlinked = finding("a", at=anchor(2)), finding("b"), finding("c", at=anchor(3))
     seen = view(
         review(threaded, bodily, unlinked),
         None,
-        kept(threaded, thread()),
-        kept(bodily, None, Destination.BODY),
-        kept(unlinked, thread(url=""), Destination.FILE),
+        known_finding(threaded, thread()),
+        known_finding(bodily, None, Destination.BODY),
+        known_finding(unlinked, thread(url=""), Destination.FILE),
     )
-    told = [(one["known"], one["where"], one["thread_url"]) for one in as_json(seen)["findings"]]
-    assert told == [
+    known = [(one["known"], one["where"], one["thread_url"]) for one in as_json(seen)["findings"]]
+    assert known == [
         (True, "inline", f"{SERVER}/o/r/pull/7#discussion_r1"),
         (True, "body", None),
         (True, "file", None),
     ]
 
 
-def test_the_digest_survives_writing_and_reading() -> None:
+def test_digest_is_equal_after_writing_and_reading() -> None:
     report = as_json(view(review(finding("é🦊", confidence=0.1))))
     read = json.loads(json.dumps(report, indent=1))
     assert digest_of(read) == report["digest"]
@@ -152,12 +162,12 @@ def test_the_digest_survives_writing_and_reading() -> None:
 
 
 @pytest.mark.parametrize("key", ["head_sha", "findings", "exit_code", "pull_request"])
-def test_the_digest_notices_a_change(key: str) -> None:
+def test_digest_differs_after_a_change(key: str) -> None:
     report = as_json(view(review(finding())))
     assert digest_of({**report, key: "\ud800"}) != report["digest"]
 
 
-def test_each_finding_has_its_check_and_each_refuted_one_its_reason() -> None:
+def test_findings_have_checks_and_suppressed_findings_reasons() -> None:
     why = "Row 3 lets it through."
     held = replace(finding(at=anchor(2)), check=Verification.CONFIRMED, evidence=why)
     doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)

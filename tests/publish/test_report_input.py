@@ -1,4 +1,4 @@
-"""Reports of other workflows: what is taken of them, and how little they can do."""
+"""Reports of other workflows: which values are used, and which are checked."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FILES = (
     FileDiff("poetry.lock", FileStatus.MODIFIED, additions=900),
 )
 SKIPPED = (FileCoverage("poetry.lock", 900, reason=SkipReason.LOCK_FILE),)
-"""What this job would skip of FILES."""
+"""The files of FILES that this job would skip."""
 SAME_COMMIT = "Use the same commit of hunkwise in the job that makes the report and in the one that reads it."
 
 
@@ -51,22 +51,22 @@ OF_OPEN_ONES = {"where", "known", "thread_url", "check", "evidence"}
 DAMAGED = "The report is damaged: its digest does not fit what it says. Run the workflow that made it again."
 
 
-def proved(line: int, start_line: int | None = None, side: Side = Side.RIGHT, **told: Any) -> Finding:
-    """A finding whose anchor has the code that the diff shows there."""
+def anchored(line: int, start_line: int | None = None, side: Side = Side.RIGHT, **fields: Any) -> Finding:
+    """Returns a finding whose anchor has the code of the diff."""
     at = resolve_anchor("src/a.py", line, start_line, side, by_path(FILES))
     assert not isinstance(at, str)
-    return finding(at=at, **told)
+    return finding(at=at, **fields)
 
 
-def made(whole: Review | None = None) -> dict[str, Any]:
-    """A report as the other run writes it."""
-    shown = view(whole or review(proved(2), finding("On the file")))
-    return as_json(shown, base_sha="b" * 40, head_repository="mona/r")
+def written_report(whole: Review | None = None) -> dict[str, Any]:
+    """Returns a report in the form that the other run writes."""
+    seen = view(whole or review(anchored(2), finding("On the file")))
+    return as_json(seen, base_sha="b" * 40, head_repository="mona/r")
 
 
-def forged(**changes: object) -> dict[str, Any]:
-    """A report with other values at some keys, and a digest that fits."""
-    return signed(made() | changes)
+def changed_report(**changes: object) -> dict[str, Any]:
+    """Returns a report with changed values and a matching digest."""
+    return signed(written_report() | changes)
 
 
 def signed(report: Mapping[str, object]) -> dict[str, Any]:
@@ -77,12 +77,12 @@ def raw(report: object) -> bytes:
     return json.dumps(report).encode()
 
 
-def taken(**changes: object) -> ReportedReview:
-    return read_report(raw(forged(**changes)))
+def parsed_report(**changes: object) -> ReportedReview:
+    return read_report(raw(changed_report(**changes)))
 
 
-def back(report: object) -> Review:
-    """The review of a report, as this job reads it."""
+def parsed_review(report: object) -> Review:
+    """Returns the review that this job reads from a report."""
     return as_review(read_report(raw(report)), FILES, SKIPPED)
 
 
@@ -93,22 +93,22 @@ def faults_of(content: bytes) -> list[str]:
 
 
 def with_finding(**changes: object) -> dict[str, Any]:
-    report = made()
+    report = written_report()
     report["findings"][0] |= changes
     return signed(report)
 
 
-def test_a_review_comes_back_as_it_was_written() -> None:
+def test_review_round_trips() -> None:
     whole = replace(
         review(
-            proved(3, 2, severity=Severity.HIGH, suggestion="two", confidence=0.5, category="security"),
-            proved(2, side=Side.LEFT, title="Gone"),
+            anchored(3, 2, severity=Severity.HIGH, suggestion="two", confidence=0.5, category="security"),
+            anchored(2, side=Side.LEFT, title="Gone"),
             replace(finding("On the file"), check=Verification.CONFIRMED, evidence=WHY),
-            replace(proved(3, title="Doubtful"), check=Verification.UNVERIFIED),
+            replace(anchored(3, title="Doubtful"), check=Verification.UNVERIFIED),
         ),
         suppressed=(
-            SuppressedFinding(proved(3, title="Gone"), WHY),
-            SuppressedFinding(proved(3, title="Small"), WHY, Suppression.NOT_WORTH_COMMENT),
+            SuppressedFinding(anchored(3, title="Gone"), WHY),
+            SuppressedFinding(anchored(3, title="Small"), WHY, Suppression.NOT_WORTH_COMMENT),
         ),
         summary="It counts.",
         walkthrough=Walkthrough((Area("A", "What.", "Why."),), Risk(RiskLevel.LOW, "Small."), "graph LR"),
@@ -118,47 +118,51 @@ def test_a_review_comes_back_as_it_was_written() -> None:
         demo=True,
         carried_lines=2,
     )
-    assert back(made(whole)) == replace(whole, seconds=12.34, files=FILES, questions=1)
+    assert parsed_review(written_report(whole)) == replace(whole, seconds=12.34, files=FILES, questions=1)
 
 
 @pytest.mark.parametrize("walkthrough", [Walkthrough(), Walkthrough(risk=Risk(RiskLevel.HIGH))])
-def test_little_said_of_a_change_comes_back_as_well(walkthrough: Walkthrough) -> None:
-    assert back(made(replace(review(), walkthrough=walkthrough))).walkthrough == walkthrough
+def test_partial_walkthrough_round_trips(walkthrough: Walkthrough) -> None:
+    assert (
+        parsed_review(written_report(replace(review(), walkthrough=walkthrough))).walkthrough == walkthrough
+    )
 
 
-def test_a_report_from_before_there_were_walkthroughs_and_verification_is_read() -> None:
-    report = made()
+def test_report_without_walkthrough_and_verification_is_read() -> None:
+    report = written_report()
     del report["walkthrough"], report["suppressed"]
     for one in report["findings"]:
         del one["check"], one["evidence"]
-    old = back(signed(report))
+    old = parsed_review(signed(report))
     assert (old.walkthrough, old.suppressed, {one.check for one in old.findings}) == (None, (), {None})
 
 
-def test_a_report_has_room_for_all_that_a_model_may_say() -> None:
+def test_report_accepts_longest_texts_of_a_model() -> None:
     long = "x" * MAX_EVIDENCE
     lowered = f"Lowered to low, and critical is the least that is asked for: {long}"
-    held = replace(proved(2), check=Verification.CONFIRMED, evidence=long)
-    read = back(made(replace(review(held), suppressed=(SuppressedFinding(proved(2), lowered),))))
+    held = replace(anchored(2), check=Verification.CONFIRMED, evidence=long)
+    read = parsed_review(
+        written_report(replace(review(held), suppressed=(SuppressedFinding(anchored(2), lowered),)))
+    )
     assert (read.findings[0].evidence, read.suppressed[0].reason) == (long, lowered)
 
 
-def test_a_report_lets_no_later_run_skip_code() -> None:
+def test_report_cannot_make_later_runs_skip_code() -> None:
     whole = replace(review(), hunks=frozenset({"AAAAAAAA"}))
-    read = back(made(whole))
+    read = parsed_review(written_report(whole))
     assert (read.hunks, read.questions) == (frozenset(), 1)
 
 
-def test_that_the_other_run_posted_nothing_is_not_said_of_this_one() -> None:
+def test_other_run_without_posting_is_not_reported_for_this_run() -> None:
     report = as_json(
         replace(view(review()), posted=PostResult(notes=("Dry run: nothing was posted.", "Slow.")))
     )
-    assert back(report).notes == ("Slow.",)
+    assert parsed_review(report).notes == ("Slow.",)
 
 
 @pytest.fixture
 def no_collection() -> Iterator[None]:
-    """At the end of Python's stack the finalizers of other tests' garbage would fail."""
+    """Disables garbage collection: finalizers of other tests' objects would fail at the recursion limit."""
     gc.collect()
     gc.disable()
     yield
@@ -166,7 +170,7 @@ def no_collection() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("fields", "line"),
     [
         ({"line": 30}, 30),
         ({"line": 3, "start_line": 42}, 3),
@@ -176,46 +180,46 @@ def no_collection() -> Iterator[None]:
         ({"line": None}, None),
     ],
 )
-def test_a_place_that_cannot_be_proved_again_is_kept_as_what_was_said(
-    said: dict[str, object], line: int | None
+def test_location_that_is_not_in_the_diff_is_kept_as_reported_line(
+    fields: dict[str, object], line: int | None
 ) -> None:
-    report = with_finding(**said)
+    report = with_finding(**fields)
     shared = {key: value for key, value in report["findings"][0].items() if key not in OF_OPEN_ONES}
     report["suppressed"] = [{**shared, "reason": WHY}]
-    read = back(signed(report))
+    read = parsed_review(signed(report))
     first = read.findings[0]
     assert read.suppressed == (SuppressedFinding(first, WHY),)
     assert first.anchor is None
     assert (first.title, first.reported_line) == ("A title", line)
-    assert first.path == said.get("path", "src/a.py")
+    assert first.path == fields.get("path", "src/a.py")
 
 
-def test_the_anchored_code_is_the_diffs_and_not_the_reports() -> None:
-    (first, _) = back(with_finding(fingerprint="f" * 16)).findings
+def test_anchored_code_is_from_the_diff() -> None:
+    (first, _) = parsed_review(with_finding(fingerprint="f" * 16)).findings
     assert first.anchor is not None
     assert first.anchor.code == "two!"
-    assert first.fingerprint == proved(2).fingerprint
+    assert first.fingerprint == anchored(2).fingerprint
 
 
-def test_a_finding_that_was_known_before_is_known_again() -> None:
+def test_known_finding_keeps_its_fingerprint() -> None:
     whole = review(replace(finding("Stands outside"), raised_as="0123456789abcdef", reported_line=7))
-    (first,) = back(made(whole)).findings
+    (first,) = parsed_review(written_report(whole)).findings
     assert (first.raised_as, first.reported_line) == ("0123456789abcdef", 7)
 
 
-def test_a_changed_file_that_the_report_leaves_out_was_not_reviewed() -> None:
+def test_changed_file_missing_from_report_is_unreviewed() -> None:
     files = (*FILES, FileDiff("src/hidden.py", FileStatus.ADDED, additions=40))
-    coverage = as_review(taken(), files, SKIPPED).coverage
+    coverage = as_review(parsed_report(), files, SKIPPED).coverage
     assert coverage.files[-1] == FileCoverage(
         "src/hidden.py", 40, 0, SkipReason.FAILED, "the report does not name it"
     )
     assert not coverage.complete
 
 
-def test_a_file_whose_name_json_cannot_say_is_known_by_what_the_report_says_instead() -> None:
-    odd = FileDiff("src/\udcff.py", FileStatus.ADDED, additions=1)
-    whole = replace(review(), coverage=Coverage((FileCoverage(odd.path, 1, 1),)))
-    coverage = as_review(read_report(raw(made(whole))), (odd,), ()).coverage
+def test_file_name_that_json_cannot_encode_is_matched_by_its_replacement() -> None:
+    file = FileDiff("src/\udcff.py", FileStatus.ADDED, additions=1)
+    whole = replace(review(), coverage=Coverage((FileCoverage(file.path, 1, 1),)))
+    coverage = as_review(read_report(raw(written_report(whole))), (file,), ()).coverage
     assert [file.path for file in coverage.files] == ["src/\ufffd.py"]
     assert coverage.complete
 
@@ -223,38 +227,40 @@ def test_a_file_whose_name_json_cannot_say_is_known_by_what_the_report_says_inst
 @pytest.mark.parametrize(
     ("reviewed", "counted", "reason"), [(40, 4, None), (3, 3, SkipReason.FAILED), (4, 4, None)]
 )
-def test_lines_that_the_report_does_not_account_for_were_not_reviewed(
+def test_lines_missing_from_report_are_unreviewed(
     reviewed: int, counted: int, reason: SkipReason | None
 ) -> None:
-    report = made()
+    report = written_report()
     report["coverage"]["files"][0]["reviewed_lines"] = reviewed
-    (first, *_) = back(signed(report)).coverage.files
+    (first, *_) = parsed_review(signed(report)).coverage.files
     assert (first.reviewed_lines, first.reason) == (counted, reason)
 
 
 DOUBT = "the report skips it ({}), but it is to be reviewed"
 
 
-@pytest.mark.parametrize("said", [reason for reason in SkipReason if reason.deliberate])
+@pytest.mark.parametrize("reported", [reason for reason in SkipReason if reason.deliberate])
 @pytest.mark.parametrize("own", [None, SkipReason.IGNORED, SkipReason.NO_PATCH])
-def test_a_file_is_skipped_on_purpose_only_where_this_job_would_skip_it(
-    said: SkipReason, own: SkipReason | None
+def test_deliberate_skip_counts_only_where_this_job_would_skip(
+    reported: SkipReason, own: SkipReason | None
 ) -> None:
-    report = made()
-    report["coverage"]["files"][0] |= {"reason": said.value, "reviewed_lines": 0, "changed_lines": 0}
+    report = written_report()
+    report["coverage"]["files"][0] |= {"reason": reported.value, "reviewed_lines": 0, "changed_lines": 0}
     skipped = [FileCoverage("src/a.py", 4, reason=own)] if own else []
     (first, *_) = as_review(read_report(raw(signed(report))), FILES, skipped).coverage.files
     assert first == FileCoverage(
-        "src/a.py", 4, 0, own or SkipReason.FAILED, "" if own else DOUBT.format(said.value)
+        "src/a.py", 4, 0, own or SkipReason.FAILED, "" if own else DOUBT.format(reported.value)
     )
     assert first.missing is (own is not SkipReason.IGNORED)
 
 
-@pytest.mark.parametrize("said", [reason for reason in SkipReason if not reason.deliberate])
-def test_a_file_that_the_report_could_not_review_was_not_reviewed(said: SkipReason) -> None:
-    report = made()
-    report["coverage"]["files"][2] |= {"reason": said.value, "detail": "Why."}
-    assert back(signed(report)).coverage.files[2] == FileCoverage("poetry.lock", 900, 0, said, "Why.")
+@pytest.mark.parametrize("reported", [reason for reason in SkipReason if not reason.deliberate])
+def test_file_that_the_other_run_could_not_review_is_unreviewed(reported: SkipReason) -> None:
+    report = written_report()
+    report["coverage"]["files"][2] |= {"reason": reported.value, "detail": "Why."}
+    assert parsed_review(signed(report)).coverage.files[2] == FileCoverage(
+        "poetry.lock", 900, 0, reported, "Why."
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,10 +272,10 @@ def test_a_file_that_the_report_could_not_review_was_not_reviewed(said: SkipReas
         pytest.param({"patch_missing": True}, (2, 2), (4, 2), id="a part of what GitHub counts"),
     ],
 )
-def test_the_number_of_changed_lines_is_githubs(
+def test_number_of_changed_lines_is_from_github(
     file: dict[str, Any], reported: tuple[int, int], counted: tuple[int, int]
 ) -> None:
-    report = made()
+    report = written_report()
     report["coverage"]["files"] = [
         {**report["coverage"]["files"][0], "changed_lines": reported[0], "reviewed_lines": reported[1]}
     ]
@@ -278,31 +284,31 @@ def test_the_number_of_changed_lines_is_githubs(
     assert coverage.complete is (counted[0] == counted[1])
 
 
-@pytest.mark.parametrize(("unlisted", "paths", "left"), [(0, [], 0), (1, ["x0"], 0), (5, ["x0", "x1"], 3)])
-def test_files_that_github_does_not_list_are_at_most_those_that_it_counts(
-    unlisted: int, paths: list[str], left: int
-) -> None:
-    report = made()
+@pytest.mark.parametrize(
+    ("unlisted", "paths", "remaining"), [(0, [], 0), (1, ["x0"], 0), (5, ["x0", "x1"], 3)]
+)
+def test_unlisted_files_are_limited_by_github_count(unlisted: int, paths: list[str], remaining: int) -> None:
+    report = written_report()
     first = report["coverage"]["files"][0]
     report["coverage"]["files"] = [first, {**first, "path": "x0"}, {**first, "path": "x1"}]
     report["coverage"]["unlisted_files"] = 0
     coverage = as_review(read_report(raw(signed(report))), [file_diff()], (), unlisted).coverage
     assert [file.path for file in coverage.files] == ["src/a.py", *paths]
-    assert coverage.unlisted_files == left
+    assert coverage.unlisted_files == remaining
 
 
-def test_of_two_entries_for_one_file_the_one_with_fewer_reviewed_lines_counts() -> None:
-    report = made()
+def test_duplicate_file_entries_use_the_fewest_reviewed_lines() -> None:
+    report = written_report()
     first = report["coverage"]["files"][0]
     report["coverage"]["files"] = [{**first, "reviewed_lines": 1}, first, {**first, "reviewed_lines": 3}]
     coverage = as_review(read_report(raw(signed(report))), [file_diff()], ()).coverage
     assert [file.reviewed_lines for file in coverage.files] == [1]
 
 
-def test_lines_of_an_earlier_run_are_no_more_than_all_lines() -> None:
-    report = made()
+def test_lines_of_an_earlier_run_are_limited_to_all_lines() -> None:
+    report = written_report()
     report["coverage"]["carried_lines"] = 10**9
-    assert back(signed(report)).carried_lines == 4
+    assert parsed_review(signed(report)).carried_lines == 4
 
 
 @pytest.mark.parametrize(
@@ -324,44 +330,44 @@ def test_lines_of_an_earlier_run_are_no_more_than_all_lines() -> None:
     ids=["empty", "cut", "utf-8", "nan", "twice", "huge number", "many keys", "deep", "list"],
 )
 @pytest.mark.usefixtures("no_collection")
-def test_what_is_no_report_is_one_sentence(content: bytes, fault: str) -> None:
+def test_invalid_report_is_one_error(content: bytes, fault: str) -> None:
     assert faults_of(content) == [f"{fault} Run the workflow that made it again."]
 
 
-def test_a_report_that_is_too_large_is_not_even_parsed() -> None:
+def test_too_large_report_is_not_parsed() -> None:
     assert faults_of(b"[" * (MAX_BYTES + 1)) == [
         "The report has more than 10,485,760 bytes, and is not read; narrow the run by `paths`."
     ]
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None])
-def test_another_version_names_the_remedy(version: object) -> None:
-    (fault,) = faults_of(raw(forged(version=version)))
+def test_other_version_has_an_error_with_hint(version: object) -> None:
+    (fault,) = faults_of(raw(changed_report(version=version)))
     assert fault.startswith(
         "The report is not of version 1, the only one that this hunkwise reads; use the same"
     )
 
 
 @pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "", None, 5, []])
-def test_a_damaged_report_is_known_by_its_digest(digest: object) -> None:
-    assert faults_of(raw(made() | {"digest": digest})) == [DAMAGED]
+def test_wrong_digest_is_an_error(digest: object) -> None:
+    assert faults_of(raw(written_report() | {"digest": digest})) == [DAMAGED]
 
 
-def test_a_changed_report_is_damaged() -> None:
-    report = made()
+def test_change_without_new_digest_is_an_error() -> None:
+    report = written_report()
     report["findings"][0]["severity"] = "low"
     assert faults_of(raw(report)) == [DAMAGED]
 
 
-def test_too_many_findings_are_an_error_and_never_cut() -> None:
-    report = made()
+def test_too_many_findings_are_an_error() -> None:
+    report = written_report()
     report["findings"] = report["findings"][:1] * 1_001
     assert faults_of(raw(signed(report))) == [
         "The report has 1,001 findings, and at most 1,000 are published; narrow the review by `paths`, or raise"
         " `min-severity`."
     ]
     del report["findings"][0]
-    assert len(back(signed(report)).findings) == 1_000
+    assert len(parsed_review(signed(report)).findings) == 1_000
 
 
 @pytest.mark.parametrize(
@@ -388,7 +394,7 @@ def test_too_many_findings_are_an_error_and_never_cut() -> None:
         ({"evidence": None}, "findings.0.evidence"),
     ],
 )
-def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place: str) -> None:
+def test_error_in_finding_names_its_location(changes: dict[str, object], place: str) -> None:
     first, last = faults_of(raw(with_finding(**changes)))
     assert first.startswith(f"The report has a fault at {place}: ")
     assert last == SAME_COMMIT
@@ -403,8 +409,8 @@ def test_a_wrong_finding_is_named_by_its_place(changes: dict[str, object], place
         ({"check": "confirmed"}, "suppressed.0.check"),
     ],
 )
-def test_a_wrong_refutation_is_named_by_its_place(changes: dict[str, object], place: str) -> None:
-    report = made(replace(review(), suppressed=(SuppressedFinding(proved(3), WHY),)))
+def test_error_in_suppressed_finding_names_its_location(changes: dict[str, object], place: str) -> None:
+    report = written_report(replace(review(), suppressed=(SuppressedFinding(anchored(3), WHY),)))
     report["suppressed"][0] |= changes
     assert faults_of(raw(signed(report)))[0].startswith(f"The report has a fault at {place}: ")
 
@@ -428,43 +434,43 @@ def test_a_wrong_refutation_is_named_by_its_place(changes: dict[str, object], pl
         ("approve", True),
     ],
 )
-def test_a_wrong_key_is_named(key: str, found: object) -> None:
-    first, *_ = faults_of(raw(forged(**{key: found})))
+def test_error_in_key_names_it(key: str, found: object) -> None:
+    first, *_ = faults_of(raw(changed_report(**{key: found})))
     assert first.startswith(f"The report has a fault at {key}")
 
 
-def test_all_faults_are_told_up_to_a_bound_and_what_a_stranger_wrote_is_on_one_line() -> None:
+def test_all_faults_are_listed_up_to_a_limit_on_one_line_each() -> None:
     changes: dict[str, object] = {"dropped": -1, "\n::error::x": 1}
-    *said, last = faults_of(raw(forged(**changes)))
-    assert said[0].startswith("The report has a fault at dropped: ")
-    assert all(one_line(fault) == fault for fault in said)
+    *listed, last = faults_of(raw(changed_report(**changes)))
+    assert listed[0].startswith("The report has a fault at dropped: ")
+    assert all(one_line(fault) == fault for fault in listed)
     many = {f"key{number}": 1 for number in range(20)}
-    assert faults_of(raw(forged(**many)))[-2:] == ["The report has 10 more faults.", last]
-    assert len(faults_of(raw(forged(**many)))) == 12
+    assert faults_of(raw(changed_report(**many)))[-2:] == ["The report has 10 more faults.", last]
+    assert len(faults_of(raw(changed_report(**many)))) == 12
 
 
-def test_a_flood_of_faults_is_not_looked_at_to_its_end() -> None:
-    coverage = made()["coverage"]
-    first, *_ = faults_of(raw(forged(coverage={**coverage, "files": [{}] * 100_001})))
+def test_checking_stops_after_many_faults() -> None:
+    coverage = written_report()["coverage"]
+    first, *_ = faults_of(raw(changed_report(coverage={**coverage, "files": [{}] * 100_001})))
     assert first == "The report has a fault at coverage.files: At most 100000 are read."
-    many = faults_of(raw(forged(coverage={**coverage, "files": [{}] * 100_000})))
+    many = faults_of(raw(changed_report(coverage={**coverage, "files": [{}] * 100_000})))
     assert len(many) == len(coverage["files"][0]) + 1
 
 
-def test_a_reports_values_never_stand_in_a_fault() -> None:
-    assert "s3cr3t" not in " ".join(faults_of(raw(forged(head_sha="s3cr3t", dropped="s3cr3t"))))
+def test_faults_do_not_contain_values() -> None:
+    assert "s3cr3t" not in " ".join(faults_of(raw(changed_report(head_sha="s3cr3t", dropped="s3cr3t"))))
 
 
-def test_a_report_of_what_is_to_be_published_passes() -> None:
-    check(taken(), repository="O/R", number=7, head_sha=HEAD, head_repository="Mona/R")
-    check(taken(head_repository=""), repository="o/r", head_repository="mona/r")
-    check(taken(), repository="o/r")
+def test_matching_report_passes() -> None:
+    check(parsed_report(), repository="O/R", number=7, head_sha=HEAD, head_repository="Mona/R")
+    check(parsed_report(head_repository=""), repository="o/r", head_repository="mona/r")
+    check(parsed_report(), repository="o/r")
 
 
-def test_a_report_of_something_else_is_refused_with_all_that_differs() -> None:
+def test_mismatched_report_is_rejected_with_all_differences() -> None:
     with pytest.raises(SettingsError) as caught:
         check(
-            taken(repository="o/\u202eother"),
+            parsed_report(repository="o/\u202eother"),
             repository="o/r",
             number=8,
             head_sha="f" * 40,
@@ -481,7 +487,7 @@ def test_a_report_of_something_else_is_refused_with_all_that_differs() -> None:
     )
 
 
-def test_a_report_of_a_local_range_is_for_no_pull_request() -> None:
+def test_report_of_local_range_is_rejected_for_pull_request() -> None:
     local = as_json(PublishedReview(review(), RunConclusion(ExitCode.REVIEWED), ()))
     with pytest.raises(SettingsError) as caught:
         check(read_report(raw(local | signed(local | {"repository": "o/r"}))), repository="o/r", number=7)
@@ -495,28 +501,29 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-KEYS = st.sampled_from([*made(), "other"])
+KEYS = st.sampled_from([*written_report(), "other"])
 
 
 @given(st.binary(max_size=60) | JSON.map(lambda found: raw(found)))
-def test_any_bytes_are_refused_in_words(content: bytes) -> None:
+def test_any_bytes_are_rejected_with_one_line_errors(content: bytes) -> None:
     assert all(one_line(fault) == fault for fault in faults_of(content))
 
 
 @given(
-    st.dictionaries(KEYS, JSON, max_size=3), st.dictionaries(st.sampled_from([*made()["findings"][0]]), JSON)
+    st.dictionaries(KEYS, JSON, max_size=3),
+    st.dictionaries(st.sampled_from([*written_report()["findings"][0]]), JSON),
 )
-def test_any_report_is_a_review_or_refused_in_words(
+def test_any_report_is_parsed_or_rejected_with_errors(
     changes: dict[str, object], of_finding: dict[str, object]
 ) -> None:
-    report = made()
+    report = written_report()
     report["findings"][0] |= of_finding
     report = signed(report | changes)
     faults: tuple[str, ...] = ()
-    kept = len(report["findings"]) if isinstance(report["findings"], list) else 0
+    missing = len(report["findings"]) if isinstance(report["findings"], list) else 0
     try:
-        kept -= len(back(report).findings)
+        missing -= len(parsed_review(report).findings)
     except SettingsError as error:
         faults = error.faults
     assert all(one_line(fault) == fault for fault in faults)
-    assert faults or kept == 0
+    assert faults or missing == 0

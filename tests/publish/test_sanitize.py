@@ -1,4 +1,4 @@
-"""What a model or a stranger wrote is shown, and does nothing."""
+"""Text of models and untrusted authors is shown without effects."""
 
 from __future__ import annotations
 
@@ -63,22 +63,22 @@ HOSTILE = [
 
 def faults_of(markdown: str) -> list[str]:
     found = rendered(markdown)
-    foreign = [link for link in found.links if not link.startswith(f"{SERVER}/")]
+    external = [link for link in found.links if not link.startswith(f"{SERVER}/")]
     starts = r"/[A-Za-z]" if "```" in markdown else r"/[A-Za-z]|::"  # code shows its colons as they are
     lines = [row for row in markdown.split("\n") if re.match(starts, row)]
-    return found.faults + foreign + lines + re.findall(r"<!--\s*hunkwise", markdown)
+    return found.faults + external + lines + re.findall(r"<!--\s*hunkwise", markdown)
 
 
-@pytest.mark.parametrize("foreign", HOSTILE)
-def test_nothing_foreign_calls_embeds_or_links(foreign: str) -> None:
-    once = text(foreign, 10_000, server_url=SERVER)
+@pytest.mark.parametrize("untrusted", HOSTILE)
+def test_untrusted_text_cannot_mention_embed_or_link(untrusted: str) -> None:
+    once = text(untrusted, 10_000, server_url=SERVER)
     assert faults_of(once) == []
     assert faults_of(text(once, 10_000, server_url=SERVER)) == []
 
 
-@pytest.mark.parametrize("foreign", HOSTILE)
-def test_a_line_stays_a_line_and_does_nothing(foreign: str) -> None:
-    once = line(foreign, 10_000)
+@pytest.mark.parametrize("untrusted", HOSTILE)
+def test_untrusted_line_stays_one_line_without_effects(untrusted: str) -> None:
+    once = line(untrusted, 10_000)
     assert "\n" not in once
     assert faults_of(once) == []
     assert faults_of(line(once, 10_000)) == []
@@ -102,24 +102,24 @@ FRAGMENTS = st.lists(
 
 @settings(max_examples=400, deadline=None)
 @given(FRAGMENTS, st.sampled_from(["", SERVER]))
-def test_no_mixture_of_tricks_gets_through(foreign: str, server_url: str) -> None:
-    once = text(foreign, 5_000, server_url=server_url)
+def test_combined_tricks_have_no_effect(untrusted: str, server_url: str) -> None:
+    once = text(untrusted, 5_000, server_url=server_url)
     assert faults_of(once) == []
     assert faults_of(text(once, 5_000, server_url=server_url)) == []
-    assert faults_of(f"- {line(foreign, 5_000)}") == []
+    assert faults_of(f"- {line(untrusted, 5_000)}") == []
     once.encode("utf-8")
 
 
 @settings(max_examples=100, deadline=None)
 @given(FRAGMENTS, st.integers(0, 80))
-def test_limits_hold(foreign: str, limit: int) -> None:
-    assert len(text(foreign, limit)) <= limit
-    assert len(line(foreign, limit)) <= limit
-    assert faults_of(text(foreign, limit)) == []
+def test_limits_apply(untrusted: str, limit: int) -> None:
+    assert len(text(untrusted, limit)) <= limit
+    assert len(line(untrusted, limit)) <= limit
+    assert faults_of(text(untrusted, limit)) == []
 
 
 @pytest.mark.parametrize(
-    ("foreign", "written"),
+    ("untrusted", "written"),
     [
         ("Calls `open()` **twice**, _never_ closes.", "Calls `open()` **twice**, _never_ closes."),
         ("- one\n- two\n  1. three", "- one\n- two\n  1. three"),
@@ -144,12 +144,12 @@ def test_limits_hold(foreign: str, limit: int) -> None:
         ("", ""),
     ],
 )
-def test_harmless_markdown_stays(foreign: str, written: str) -> None:
-    assert text(foreign, 1_000, server_url=SERVER).startswith(written)
+def test_harmless_markdown_is_unchanged(untrusted: str, written: str) -> None:
+    assert text(untrusted, 1_000, server_url=SERVER).startswith(written)
 
 
 @pytest.mark.parametrize(
-    ("foreign", "written"),
+    ("untrusted", "written"),
     [
         ("`open` is *never* closed_here", "`open` is \\*never\\* closed\\_here"),
         ("a | b `c|d`", "a \\| b c\\|d"),
@@ -161,11 +161,11 @@ def test_harmless_markdown_stays(foreign: str, written: str) -> None:
         ("_@user_", "`_@user`\\_"),
     ],
 )
-def test_a_line_is_shown_as_it_was_written(foreign: str, written: str) -> None:
-    assert line(foreign, 200) == written
+def test_line_is_escaped(untrusted: str, written: str) -> None:
+    assert line(untrusted, 200) == written
 
 
-def test_what_is_too_long_says_so() -> None:
+def test_cut_text_ends_with_an_ellipsis() -> None:
     assert text("word " * 100, 50).endswith("\n\n…")
     assert line("word " * 100, 20).endswith("…")
     assert len(text("<" * 100, 50)) <= 50
@@ -173,7 +173,7 @@ def test_what_is_too_long_says_so() -> None:
 
 
 @pytest.mark.parametrize("content", ["a", "`", "``", "`a` ``b``", "a`", " a\nb ", "```x```", "\\`"])
-def test_a_code_span_cannot_be_left(content: str) -> None:
+def test_content_cannot_leave_a_code_span(content: str) -> None:
     found = rendered(f"before {code_span(content)} after")
     assert found.code == [" ".join(content.split())]
     assert found.prose == ["before ", " after"]
@@ -182,28 +182,28 @@ def test_a_code_span_cannot_be_left(content: str) -> None:
 @pytest.mark.parametrize(
     "content", ["", "a", "```", "````\n```", "~~~", "a\n\n", "/merge\n\n x", "\n", "  b"]
 )
-def test_a_fence_shows_exactly_its_content(content: str) -> None:
-    shown = content if not content or content.endswith("\n") else f"{content}\n"
-    assert rendered(fence(content, "py")).code == [shown]
+def test_fence_shows_exactly_its_content(content: str) -> None:
+    expected = content if not content or content.endswith("\n") else f"{content}\n"
+    assert rendered(fence(content, "py")).code == [expected]
     assert rendered(suggestion_fence(content)).faults == ["a fence of suggestion"]
-    assert rendered(suggestion_fence(content)).code == [shown]
+    assert rendered(suggestion_fence(content)).code == [expected]
 
 
-def test_no_line_of_a_fence_begins_with_a_slash_command() -> None:
+def test_fence_has_no_line_with_a_slash_command() -> None:
     assert not re.search("^/", fence("ok\n/merge\n/approve"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("language", ["suggestion", "Mermaid", "a b", "`", "x" * 40, "<b>"])
-def test_a_fence_takes_no_language_that_is_drawn(language: str) -> None:
+def test_fence_has_no_language_that_github_draws(language: str) -> None:
     assert fence("x", language) == "```\nx\n```"
 
 
-def test_an_empty_code_span_is_nothing() -> None:
+def test_empty_code_span_is_empty() -> None:
     assert code_span(" \u200b ") == ""
     assert text("``  `` # x", 100) == "\\# x"
 
 
-def test_plain_keeps_markdown_and_drops_what_nobody_sees() -> None:
+def test_plain_text_has_no_invisible_characters() -> None:
     assert plain("**a**\u200b\r\nb\x00\ud800\tc") == "**a**\nb\ufffd\tc"
     assert plain("x\ufdd0\ufffe") == "x\ufdd0\ufffd"
 
@@ -211,7 +211,7 @@ def test_plain_keeps_markdown_and_drops_what_nobody_sees() -> None:
 @pytest.mark.parametrize(
     "flood", [" ", "` `` ", "> ", "- ", *"` [ ![a](x < @ &lt \\ _ . http:// [a]( gh- ~".split()]
 )
-def test_floods_are_read_to_their_end(flood: str) -> None:
-    foreign = flood * (65_536 // len(flood)) + "x"
-    assert len(text(foreign, 65_536)) <= 65_536
-    assert len(line(foreign, 1_000)) <= 1_000
+def test_long_repetitive_text_is_processed(flood: str) -> None:
+    untrusted = flood * (65_536 // len(flood)) + "x"
+    assert len(text(untrusted, 65_536)) <= 65_536
+    assert len(line(untrusted, 1_000)) <= 1_000

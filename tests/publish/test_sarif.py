@@ -1,4 +1,4 @@
-"""SARIF that keeps to the standard's own schema, says all that the review says, and lets no model write markup."""
+"""SARIF: valid by the standard's schema, complete, and without markup of a model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=60)
 
 @cache
 def validator() -> Draft4Validator:
-    """The OASIS schema of SARIF 2.1.0, as npm installs it."""
+    """Returns a validator with the OASIS schema of SARIF 2.1.0 from the npm package."""
     path = _SCHEMA / "sarif-2.1.0-rtm.5.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `npm ci` to install SARIF's schema.")
@@ -38,10 +38,10 @@ def validator() -> Draft4Validator:
     return Draft4Validator(schema)
 
 
-def sarif(whole: Review, **given: str) -> dict[str, Any]:
-    """The only run of the review's log, which was found valid and can be written."""
-    words = {"repository": "octo/repo", "server_url": GITHUB, "version": "1.2.3", **given}
-    log = as_sarif(whole, **words)
+def sarif(whole: Review, **overrides: str) -> dict[str, Any]:
+    """Returns the only run of the review's log, after validation and encoding."""
+    arguments = {"repository": "octo/repo", "server_url": GITHUB, "version": "1.2.3", **overrides}
+    log = as_sarif(whole, **arguments)
     assert json.loads(json.dumps(log, ensure_ascii=False).encode()) == log
     assert [f"{list(fault.path)}: {fault.message}" for fault in validator().iter_errors(log)] == []
     assert log["version"] == "2.1.0"
@@ -56,7 +56,7 @@ def only_result(one: Finding) -> dict[str, Any]:
     return result
 
 
-def test_a_run_names_the_tool_the_repository_and_the_commit() -> None:
+def test_run_has_tool_repository_and_commit() -> None:
     run = sarif(clean(review()))
     assert run["tool"] == {"driver": {"name": "hunkwise", "semanticVersion": "1.2.3", "rules": []}}
     assert run["automationDetails"] == {"id": "hunkwise/"}
@@ -72,7 +72,7 @@ def test_a_run_names_the_tool_the_repository_and_the_commit() -> None:
 
 
 @pytest.mark.parametrize("missing", [{"repository": ""}, {"server_url": ""}])
-def test_a_local_range_has_no_address(missing: dict[str, str]) -> None:
+def test_local_range_has_no_repository_address(missing: dict[str, str]) -> None:
     assert "versionControlProvenance" not in sarif(clean(review()), **missing)
 
 
@@ -85,7 +85,7 @@ def test_a_local_range_has_no_address(missing: dict[str, str]) -> None:
         (Severity.LOW, "note"),
     ],
 )
-def test_a_finding_becomes_a_result(severity: Severity, level: str) -> None:
+def test_finding_is_a_result(severity: Severity, level: str) -> None:
     one = finding("Wrong name", severity=severity, at=anchor(3, 2), category="Naming", confidence=0.75)
     assert only_result(one) == {
         "ruleId": "review/naming",
@@ -112,21 +112,21 @@ def test_a_finding_becomes_a_result(severity: Severity, level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "said"),
+    ("one", "expected"),
     [
         (finding(at=anchor(2, side=Side.LEFT)), "This is about the code before the change, line 2."),
         (finding(at=anchor(4, 2, Side.LEFT)), "This is about the code before the change, lines 2\u20134."),
         (replace(finding(), reported_line=43), "This is about the whole file. The model named line 43."),
     ],
 )
-def test_what_is_not_on_lines_of_the_head_has_no_region(one: Finding, said: str) -> None:
+def test_result_without_head_lines_has_no_region(one: Finding, expected: str) -> None:
     result = only_result(one)
     assert set(result["locations"][0]["physicalLocation"]) == {"artifactLocation"}
-    assert said in result["message"]["text"]
-    assert said in result["message"]["markdown"]
+    assert expected in result["message"]["text"]
+    assert expected in result["message"]["markdown"]
 
 
-def test_rules_are_prompts_and_their_categories() -> None:
+def test_rules_are_prompts_and_categories() -> None:
     found = [
         finding(category="Security "),
         finding("Twice", category="security", at=anchor()),
@@ -154,7 +154,7 @@ def test_rules_are_prompts_and_their_categories() -> None:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
 
 
-def test_a_fingerprint_that_comes_again_is_numbered_in_reading_order() -> None:
+def test_repeated_fingerprints_are_numbered_by_location() -> None:
     twins = [
         replace(finding(f"Twin {line}", at=anchor(line)), raised_as="0123456789abcdef") for line in (3, 2, 42)
     ]
@@ -173,7 +173,7 @@ def test_a_fingerprint_that_comes_again_is_numbered_in_reading_order() -> None:
     ]
 
 
-def test_fingerprints_do_not_depend_on_the_order_of_the_findings() -> None:
+def test_fingerprints_are_independent_of_finding_order() -> None:
     found = [finding(f"Number {line}", at=anchor(line)) for line in (2, 3, 42)]
     assert sarif(clean(review(*found))) == sarif(clean(review(*reversed(found))))
 
@@ -189,7 +189,7 @@ def test_fingerprints_do_not_depend_on_the_order_of_the_findings() -> None:
         ("//evil.example/x", "%2F/evil.example/x"),
     ],
 )
-def test_a_path_is_a_relative_address(path: str, uri: str) -> None:
+def test_path_is_a_relative_uri(path: str, uri: str) -> None:
     location = only_result(finding(at=anchor(path=path)))["locations"][0]["physicalLocation"]
     assert location["artifactLocation"] == {"uri": uri, "uriBaseId": "%SRCROOT%"}
     parts = urlsplit(uri)
@@ -209,7 +209,7 @@ def test_a_path_is_a_relative_address(path: str, uri: str) -> None:
         ("\n", "Suggested: remove these lines.", "Suggested: remove these lines."),
     ],
 )
-def test_a_suggestion_is_told_and_never_offered_as_a_fix(suggestion: str, text: str, markdown: str) -> None:
+def test_suggestion_is_in_message_and_not_a_fix(suggestion: str, text: str, markdown: str) -> None:
     result = only_result(finding(at=anchor(), suggestion=suggestion))
     assert "fixes" not in result
     assert f"\n\n{text}\n\n" in result["message"]["text"]
@@ -222,23 +222,23 @@ HOSTILE = (
 )
 
 
-def test_what_a_model_wrote_is_harmless_in_both_forms() -> None:
+def test_model_text_is_harmless_as_text_and_markdown() -> None:
     one = finding(HOSTILE, body=HOSTILE, category=HOSTILE[:60], suggestion=HOSTILE, at=anchor())
     message = only_result(one)["message"]
     assert not re.search(r"\]\(|\{\d+\}|://\S|www\.\w|<!-- hunkwise|[\x1b\u202e]", message["text"])
     assert "[click] (https:// evil.example/x) [one] (1) { 0} { 12}" in message["text"]
-    shown = rendered(message["markdown"])
-    assert (shown.faults, shown.links) == ([], [])
+    result = rendered(message["markdown"])
+    assert (result.faults, result.links) == ([], [])
     assert "<!-- hunkwise" not in message["markdown"]
 
 
-def test_links_to_the_forge_stay() -> None:
+def test_links_to_the_server_are_kept() -> None:
     message = only_result(finding(body=f"See {GITHUB}/octo/repo/blob/main/a.py", at=anchor()))["message"]
     assert f"See {GITHUB}/octo/repo/blob/main/a.py" in message["text"]
     assert rendered(message["markdown"]).links == [f"{GITHUB}/octo/repo/blob/main/a.py"]
 
 
-def test_what_was_not_reviewed_is_said() -> None:
+def test_unreviewed_files_are_reported() -> None:
     files = (
         FileCoverage("src/a.py", 4, 4),
         FileCoverage("src/b c.py", 1_000, 10, SkipReason.DEADLINE, "after 15 [m](1) {0}"),
@@ -277,15 +277,15 @@ def test_what_was_not_reviewed_is_said() -> None:
     }
 
 
-def test_of_many_unreviewed_files_the_rest_is_counted() -> None:
+def test_list_of_unreviewed_files_is_shortened() -> None:
     files = tuple(FileCoverage(f"{number}.py", 1, 0, SkipReason.BUDGET) for number in range(1_300))
     (invocation,) = sarif(replace(review(), coverage=Coverage(files)))["invocations"]
-    texts = [said["message"]["text"] for said in invocation["toolExecutionNotifications"]]
+    texts = [one["message"]["text"] for one in invocation["toolExecutionNotifications"]]
     assert len(texts) == 201
     assert texts[-1] == "1,100 more files were not reviewed, or not whole: the JSON report names them."
 
 
-def test_the_most_severe_stay_where_there_are_more_than_code_scanning_shows() -> None:
+def test_most_severe_findings_are_kept_above_limit() -> None:
     wordy = "word " * 2_000
     low = [
         finding(f"Low {number}", severity=Severity.LOW, at=anchor(number), body=wordy, suggestion=wordy)
@@ -296,8 +296,11 @@ def test_the_most_severe_stay_where_there_are_more_than_code_scanning_shows() ->
     (run,) = log["runs"]
     assert len(run["results"]) == MOST_RESULTS
     assert [result["level"] for result in run["results"][-4:]] == ["note", "error", "error", "error"]
-    (said,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert said["message"]["text"] == "3 findings are not in this file, which holds the 5,000 most severe."
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert (
+        notification["message"]["text"]
+        == "3 findings are not in this file, which holds the 5,000 most severe."
+    )
     assert len(json.dumps(log)) < 16_000_000
 
 
@@ -326,7 +329,7 @@ FINDINGS = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(FINDINGS, max_size=4))
-def test_whatever_was_found_makes_valid_sarif(found: list[Finding]) -> None:
+def test_any_findings_make_valid_sarif(found: list[Finding]) -> None:
     run = sarif(clean(review(*found)))
     assert len(run["results"]) == len(found)
     prints = [result["partialFingerprints"]["hunkwise/v1"] for result in run["results"]]

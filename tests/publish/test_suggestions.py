@@ -1,4 +1,4 @@
-"""A suggestion is offered only where it applies to the head and leaves a file that a careful person would commit."""
+"""A suggestion is offered only where it applies to the head and results in an acceptable file."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from hunkwise.publish.suggestions import Suggestions, normalize_suggestion, repl
 from tests.publish.suggestion_rows import ROWS
 
 PATIENT = 60.0
-"""Seconds that a loaded machine is given for a small file."""
+"""Time limit in seconds for a small file on a loaded machine."""
 CRLF = b"x = [\r\n    1,\r\n]\r\n"
 
 
 def diff(path: str, content: bytes, first: int = 1, last: int | None = None) -> FileDiff:
-    """A file whose lines `first`..`last` were added."""
+    """Returns a file whose lines `first`..`last` were added."""
     lines = content.removesuffix(b"\n").split(b"\n")[first - 1 : last]
     rows = b"".join(b"+" + line + b"\n" for line in lines)
     patch = b"@@ -%d,0 +%d,%d @@\n" % (first - 1, first, len(lines)) + rows
@@ -72,7 +72,7 @@ def anchor_at(path: str, first: int, last: int) -> Anchor:
 
 
 @pytest.mark.parametrize(("path", "text", "lines", "suggestion", "expected"), ROWS)
-def test_a_suggestion_is_corrected_where_it_has_one_reading(
+def test_unambiguous_suggestion_is_corrected(
     path: str, text: str, lines: tuple[int, int], suggestion: str, expected: str | None
 ) -> None:
     before, anchor = text.split("\n"), anchor_at(path, *lines)
@@ -94,7 +94,7 @@ def test_a_suggestion_is_corrected_where_it_has_one_reading(
     ],
 )
 @pytest.mark.parametrize("path", ["a.js", "a.md", "Makefile"])
-def test_a_long_line_takes_no_time(path: str, line: str) -> None:
+def test_long_line_is_processed_quickly(path: str, line: str) -> None:
     began = time.process_time()
     normalize_suggestion(["\tx", line, "y"], anchor_at(path, 1, 2), f"z\n{line}\n{line}.")
     assert time.process_time() - began < 1
@@ -133,7 +133,7 @@ def test_a_long_line_takes_no_time(path: str, line: str) -> None:
         ("a.js", "if (a) {\n  b();\n}\n", 3, "", None),
     ],
 )
-def test_no_language_gets_a_new_syntax_error(
+def test_suggestion_with_new_syntax_error_is_not_offered(
     parser: ScopeFinder, path: str, text: str, line: int, suggestion: str, expected: str | None
 ) -> None:
     assert offers(parser, path, text.encode(), line, suggestion) == expected
@@ -172,7 +172,7 @@ def test_no_language_gets_a_new_syntax_error(
         ("a.toml", b"[a]\nb = 1\n", 2, "b = 1\nb = 2", False),
         ("a.txt", b"one\ntwo\n", 2, "three (", True),
         ("py", b"one\ntwo\n", 2, "three (", True),
-        # Line ends and encodings are kept, or nothing is offered; a byte order mark is no fault of the syntax.
+        # Line endings and encodings are kept, or nothing is offered; a byte order mark is no syntax error.
         ("a.py", CRLF, 2, "    2,", True),
         ("a.py", CRLF, 2, "    2,\r\n    3,\r\n", True),
         ("a.py", CRLF, 2, "    2,]", False),
@@ -190,7 +190,7 @@ def test_no_language_gets_a_new_syntax_error(
         ("a.json", b'\xef\xbb\xbf{"a":\n1}\n', 2, "2}", True),
     ],
 )
-def test_what_parses_before_must_parse_after(
+def test_file_that_parses_must_parse_with_suggestion(
     parser: ScopeFinder, path: str, content: bytes, line: int, suggestion: str, expected: bool
 ) -> None:
     assert (offers(parser, path, content, line, suggestion) is not None) is expected
@@ -208,7 +208,7 @@ def test_what_parses_before_must_parse_after(
         (b"a\rb\nc\n", (2, 2), "d", b"a\rb\nd\n"),
     ],
 )
-def test_a_suggestion_takes_the_place_of_its_lines(
+def test_suggestion_replaces_its_lines(
     content: bytes, lines: tuple[int, int], suggestion: str, after: bytes
 ) -> None:
     assert replaced(content, anchor_at("a", *lines), suggestion) == after
@@ -226,7 +226,7 @@ def test_a_suggestion_takes_the_place_of_its_lines(
         (None, False),
     ],
 )
-def test_the_head_must_have_the_reviewed_code_at_these_lines(head: bytes | None, expected: bool) -> None:
+def test_head_must_have_the_reviewed_code_at_the_lines(head: bytes | None, expected: bool) -> None:
     file = diff("a.txt", b"one\ntwo\nthree\n")
     one = finding(file, 2, "2")
     assert bool(Suggestions(lambda _path: head, no_errors).offered(inline(one), [file])) is expected
@@ -251,7 +251,7 @@ def test_the_head_must_have_the_reviewed_code_at_these_lines(head: bytes | None,
         (None, "2", {"path": "b.txt"}, False),
     ],
 )
-def test_a_suggestion_is_offered_only_where_it_changes_the_reviewed_lines_visibly(
+def test_suggestion_must_change_the_lines_visibly(
     start: int | None, suggestion: str | None, changes: dict[str, Any], expected: bool
 ) -> None:
     content = b"one\ntwo\n"
@@ -263,14 +263,14 @@ def test_a_suggestion_is_offered_only_where_it_changes_the_reviewed_lines_visibl
 
 
 @pytest.mark.parametrize("path", [".github/workflows/ci.txt", ".github/actions/a/run.sh"])
-def test_nothing_is_offered_in_code_that_runs_with_secrets(path: str) -> None:
+def test_no_suggestion_in_files_that_run_with_secrets(path: str) -> None:
     assert not offered(path, b"one\n", 1, "two")
 
 
 @pytest.mark.parametrize(
     "error", [RepositoryError("Gone."), GitHubError(GitHubErrorKind.UNAVAILABLE, "Gone.")]
 )
-def test_a_file_that_cannot_be_read_gets_no_offers(error: Error) -> None:
+def test_no_suggestion_in_unreadable_file(error: Error) -> None:
     def read(_path: str) -> bytes | None:
         raise error
 
@@ -278,26 +278,26 @@ def test_a_file_that_cannot_be_read_gets_no_offers(error: Error) -> None:
     assert Suggestions(read, no_errors).offered(inline(finding(file, 1, "x = 2")), [file]) == {}
 
 
-def test_each_suggestion_is_judged_alone_and_each_file_is_read_once(parser: ScopeFinder) -> None:
+def test_suggestions_are_checked_separately_and_files_read_once(parser: ScopeFinder) -> None:
     content = b"x = 1\ny = 2\nz = 3\n"
     file, plain = diff("a.py", content), diff("b.txt", content)
     good, bad, also = (finding(file, 1, "x = ("), finding(file, 2, "y = 3"), finding(file, 3, "z = 4"))
     other = finding(plain, 1, "anything")
     without = finding(file, 1, None)
-    asked: list[str] = []
+    requested: list[str] = []
 
     def read(path: str) -> bytes | None:
-        asked.append(path)
+        requested.append(path)
         return content
 
     plan = inline(good, bad, also, other, without)
     found = Suggestions(read, parser.syntax_errors).offered(plan, [file, plain])
     assert found == {bad: "y = 3", also: "z = 4", other: "anything"}
-    assert asked == ["a.py", "b.txt"]
+    assert requested == ["a.py", "b.txt"]
 
 
 def deep(path: str) -> bytes:
-    """A file whose nesting is more than a parser takes; its second line is harmless."""
+    """Returns a file that is nested too deeply for a parser; its second line is harmless."""
     opening, closing = {"py": (b"-", b"1"), "json": (b"[", b"]"), "toml": (b"[", b"]")}[
         path.rpartition(".")[2]
     ]
@@ -306,16 +306,16 @@ def deep(path: str) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["a.py", "a.json", "a.toml"])
-def test_a_file_that_no_parser_can_take_gets_no_offers(path: str) -> None:
+def test_no_suggestion_in_file_that_cannot_be_parsed(path: str) -> None:
     assert not offered(path, deep(path), 2, "# nothing")
 
 
-def test_a_suggestion_that_no_parser_can_take_is_not_offered() -> None:
+def test_suggestion_that_cannot_be_parsed_is_not_offered() -> None:
     assert not offered("a.py", b"x = 1\n", 1, "x = " + "-" * 9_000 + "1")
     assert not offered("a.py", b"x = 1\n", 1, "x = " + "-" * 9_900 + "1")
 
 
-def test_a_file_above_a_megabyte_is_not_parsed_and_gets_no_offers() -> None:
+def test_no_suggestion_in_file_above_a_megabyte() -> None:
     large = b"x = 1\n" * (LARGEST // 6 + 1)
     assert not offered("a.py", large, 1, "x = 2")
     assert offered("a.txt", large, 1, "x = 2")
@@ -330,7 +330,7 @@ def test_aliases_are_not_expanded() -> None:
     assert offered("a.yml", b"\n".join(rows) + b"\nb: 1\n", 61, "b: 2")
 
 
-def test_a_late_parser_costs_its_suggestions_and_no_others() -> None:
+def test_parser_timeout_drops_only_its_suggestions() -> None:
     contents = {"a.yml": b"a: 1\nb: " + b"[" * 400_000, "b.txt": b"one\n"}
     slow, plain = diff("a.yml", b"a: 1\n"), diff("b.txt", b"one\n")
     held = finding(slow, 1, "a: 2")
@@ -402,7 +402,7 @@ PATHS = st.sampled_from(
         "a.txt",
     ]
 )
-"""Names of files in the languages that the table has."""
+"""File names of the languages in the table."""
 
 
 @given(
@@ -413,7 +413,7 @@ PATHS = st.sampled_from(
     )
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_git_applies_what_is_offered_and_the_file_is_as_github_would_make_it(
+def test_offered_suggestion_is_applied_by_git_as_by_github(
     parser: ScopeFinder, tmp_path: Path, cases: list[tuple[str, str, str, str, int, bool]]
 ) -> None:
     folder = tmp_path
@@ -432,7 +432,7 @@ def test_git_applies_what_is_offered_and_the_file_is_as_github_would_make_it(
 
 
 def check_applied(file: Path, content: bytes, lines: range, text: str, parser: ScopeFinder) -> None:
-    """Lets git replace the lines by GitHub's rule, and compares its file with ours, and with a careful person's."""
+    """Applies the suggestion with git by GitHub's rule, and checks the resulting file."""
     rows = content.split(b"\n")
     rows, at_end = (rows[:-1], b"") if content.endswith(b"\n") else (rows, b"\\ No newline at end of file\n")
     carriage = b"\r" if rows[lines.start - 1].endswith(b"\r") else b""
@@ -469,7 +469,7 @@ def check_applied(file: Path, content: bytes, lines: range, text: str, parser: S
 
 
 def compiles(text: str) -> bool:
-    """Whether it is Python."""
+    """Returns whether the text compiles as Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""The one comment that is edited on each push: what stands, at a glance, and the hidden state behind it."""
+"""The summary comment that is edited on each push: open findings and the hidden state."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.publish.samples import (
     anchor,
     clean,
     finding,
-    kept,
+    known_finding,
     longest,
-    raised,
+    previous_finding,
     review,
     state,
     thread,
@@ -35,11 +35,11 @@ PAUSE = Pause("octo-cat", "2026-01-02T03:04:05Z")
 
 
 def rows_of(comment: str) -> list[str]:
-    """The table's rows without its head."""
+    """Returns the table's rows without its header."""
     return [line for line in comment.split("\n") if line.startswith("| ")][1:]
 
 
-def test_the_comment_tells_at_a_glance_what_stands() -> None:
+def test_comment_has_table_of_open_findings() -> None:
     new = finding("New `x|y`", at=anchor(2), severity=Severity.CRITICAL)
     old = finding("Old", at=anchor(4, start_line=3), severity=Severity.HIGH)
     low = finding("Low", path="b.py", severity=Severity.LOW)
@@ -50,11 +50,11 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
             None,
             PublishedFinding(new, Destination.INLINE),
             PublishedFinding(low, Destination.BODY),
-            kept(old, on),
+            known_finding(old, on),
             posted=PostResult(f"{SERVER}/o/r/pull/7#pullrequestreview-1"),
         ),
         fixed=(thread(), thread()),
-        dismissed=(raised(finding("gone")),),
+        dismissed=(previous_finding(finding("gone")),),
     )
     blob = f"{SERVER}/o/r/blob/{HEAD}"
     assert summary_comment(seen, state()).removesuffix(f"\n\n{encode(state(), BODY_CHARACTERS)}") == (
@@ -82,7 +82,7 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "expected"),
     [
         (Destination.FILE, "new, on the file"),
         (Destination.BODY, "new, in the review"),
@@ -91,25 +91,25 @@ def test_the_comment_tells_at_a_glance_what_stands() -> None:
         (Destination.REPORT, "new, in the JSON report"),
     ],
 )
-def test_each_rung_is_named(where: Destination, said: str) -> None:
+def test_each_level_is_named(where: Destination, expected: str) -> None:
     of = finding()
     seen = view(review(of), None, PublishedFinding(of, where))
-    assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {said} |")
+    assert rows_of(summary_comment(seen, state()))[0].endswith(f" | {expected} |")
 
 
-def test_a_pipe_in_a_path_ends_no_cell() -> None:
+def test_pipe_in_a_path_is_escaped() -> None:
     text = summary_comment(view(review(finding(path="a|b`c.py"))), state())
     assert "[``a\\|b`c.py``](https://github.com/o/r/blob/" in text
     assert "a%7Cb%60c.py" in text
 
 
-def test_nothing_found_has_no_table() -> None:
+def test_comment_without_findings_has_no_table() -> None:
     text = summary_comment(view(clean(review())), state())
     assert text.startswith(f"{SUMMARY_MARKER}\n\n### hunkwise: nothing found in the reviewed lines\n\n")
     assert "|" not in text
 
 
-def test_the_most_severe_fifty_are_shown_and_the_rest_counted() -> None:
+def test_fifty_most_severe_findings_are_listed_and_rest_counted() -> None:
     severities = list(Severity)
     many = tuple(finding(f"n{n}", at=anchor(n + 1), severity=severities[n % 4]) for n in range(120))
     text = summary_comment(view(review(*many)), state())
@@ -119,19 +119,19 @@ def test_the_most_severe_fifty_are_shown_and_the_rest_counted() -> None:
     assert "**70 more findings** in the job summary and in the JSON report." in text
 
 
-def test_equal_input_makes_equal_text() -> None:
+def test_equal_input_has_equal_text() -> None:
     seen = view(review(finding("a", at=anchor(2)), finding("b", at=anchor(3))))
     again = view(review(finding("a", at=anchor(2)), finding("b", at=anchor(3))))
     assert summary_comment(seen, state("A" * 20)) == summary_comment(again, state("A" * 20))
 
 
-def test_the_state_is_the_last_line_and_can_be_read_back() -> None:
-    left = state("A" * 20, "B" * 20)
-    text = summary_comment(view(review(finding())), left)
-    assert decode(Comment(1, text), repository="o/r", number=7) == left
+def test_state_is_the_last_line_and_can_be_decoded() -> None:
+    hidden = state("A" * 20, "B" * 20)
+    text = summary_comment(view(review(finding())), hidden)
+    assert decode(Comment(1, text), repository="o/r", number=7) == hidden
 
 
-def test_the_longest_of_everything_fits_and_leaves_the_state_its_room() -> None:
+def test_longest_texts_fit_together_with_the_state() -> None:
     paused = replace(state(), paused=Pause("🦊" * 1_000, PAUSE.at))
     text = summary_comment(longest(), paused).rpartition("\n")[0]
     assert len(text.encode()) <= BODY_CHARACTERS - STATE_ROOM

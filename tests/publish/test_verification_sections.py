@@ -1,4 +1,4 @@
-"""What the second opinion made of the findings is told wherever they are."""
+"""Results of the verification in all published documents."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def checked(
     return replace(finding(title, at=anchor(line)), check=check, evidence=evidence)
 
 
-def opined() -> Review:
+def verified_review() -> Review:
     findings = [checked(check, f"{check} {number}") for check, count in CHECKS for number in range(count)]
     gone = tuple(SuppressedFinding(finding(f"Gone {number}"), WHY) for number in range(2))
     return replace(review(*findings, finding("Never asked")), suppressed=gone)
 
 
-def test_all_checks_are_counted_in_one_line() -> None:
-    assert tally(opined()) == TALLY
+def test_checks_are_counted_in_one_line() -> None:
+    assert tally(verified_review()) == TALLY
     assert tally(review(finding())) == ""
     assert tally(replace(review(), suppressed=(SuppressedFinding(finding(), WHY),))) == "1 dropped as refuted"
 
 
-def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -> None:
-    whole = opined()
+def test_summaries_and_log_have_the_line_without_dropped_findings() -> None:
+    whole = verified_review()
     texts = [job_summary(view(whole)).text, summary_comment(view(whole), state()), log_text(whole, None)]
     for text in texts:
         assert text.count(f"Second opinion: {TALLY}.") == 1
@@ -47,7 +47,7 @@ def test_summaries_and_the_log_have_the_line_and_nothing_of_what_was_dropped() -
     assert "Second opinion" not in job_summary(view(review(finding()))).text
 
 
-def test_what_is_true_and_not_worth_a_comment_is_in_a_fold_and_what_was_merged_is_counted() -> None:
+def test_findings_not_worth_a_comment_are_folded_and_merged_ones_counted() -> None:
     hostile = finding("<b>@all</b> ](x)", at=anchor(3))
     small = [SuppressedFinding(hostile, WHY, Suppression.NOT_WORTH_COMMENT)]
     small += [SuppressedFinding(finding(f"S{n}"), WHY, Suppression.NOT_WORTH_COMMENT) for n in range(24)]
@@ -63,11 +63,11 @@ def test_what_is_true_and_not_worth_a_comment_is_in_a_fold_and_what_was_merged_i
         assert "S19" not in text
         assert "<b>" not in text
         assert "Same" not in text
-    assert "worth a comment" not in job_summary(view(opined())).text
+    assert "worth a comment" not in job_summary(view(verified_review())).text
 
 
-def test_the_log_marks_what_is_unverified() -> None:
-    lines = log_text(opined(), None).splitlines()
+def test_log_marks_unverified_findings() -> None:
+    lines = log_text(verified_review(), None).splitlines()
     assert [line.endswith("(unverified)") for line in lines[:7]] == [
         "unverified 0" in line for line in lines[:7]
     ]
@@ -75,7 +75,7 @@ def test_the_log_marks_what_is_unverified() -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "said"),
+    ("check", "expected"),
     [
         (None, ""),
         (Verification.CONFIRMED, "confirmed by a second opinion"),
@@ -87,16 +87,16 @@ def test_the_log_marks_what_is_unverified() -> None:
         (Verification.OUTDATED, "not checked again since the code changed"),
     ],
 )
-def test_a_comment_says_in_its_small_print_what_became_of_it(check: Verification | None, said: str) -> None:
+def test_comment_footer_has_the_check(check: Verification | None, expected: str) -> None:
     one = checked(check)
-    assert check_of(one) == said
+    assert check_of(one) == expected
     small = [line for line in comment(one, server_url=SERVER).splitlines() if "prompt `" in line]
-    assert small == ["prompt `review`" + (f" · {said}" if said else "")]
-    assert attributes(one, SERVER) == "prompt review" + (f" · {said}" if said else "")
+    assert small == ["prompt `review`" + (f" · {expected}" if expected else "")]
+    assert attributes(one, SERVER) == "prompt review" + (f" · {expected}" if expected else "")
 
 
 @pytest.mark.parametrize("check", list(Verification))
-def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verification) -> None:
+def test_evidence_is_folded_and_only_for_confirmed_findings(check: Verification) -> None:
     text = comment(checked(check), server_url=SERVER)
     held = check not in (Verification.UNVERIFIED, Verification.OUTDATED)
     fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
@@ -104,7 +104,7 @@ def test_evidence_is_folded_away_and_shown_for_what_holds_alone(check: Verificat
     assert evidence_fold(checked(check, evidence=" "), SERVER) == ""
 
 
-def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> None:
+def test_review_body_marks_findings_and_has_their_evidence() -> None:
     found = (checked(Verification.UNVERIFIED, evidence=""), checked(Verification.CONFIRMED, "Held"))
     text = review_body(view(review(*found)), CommentPlan((), (), found), ReviewEvent.COMMENT).text
     assert "unverified: no second opinion was available" in text
@@ -112,7 +112,7 @@ def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> Non
 
 
 @pytest.mark.parametrize(
-    "words",
+    "evidence",
     [
         "</details>\n\n<h1>x</h1>",
         "<!-- hunkwise:finding v1 fp=0123456789abcdef -->",
@@ -121,12 +121,12 @@ def test_the_body_of_the_review_marks_findings_and_shows_their_evidence() -> Non
         "\u202e" * 20 + "x",
     ],
 )
-def test_evidence_is_foreign_text(words: str) -> None:
-    text = evidence_fold(checked(Verification.CONFIRMED, evidence=words), SERVER)
+def test_evidence_is_untrusted_text(evidence: str) -> None:
+    text = evidence_fold(checked(Verification.CONFIRMED, evidence=evidence), SERVER)
     inner = text.removeprefix("<details><summary>Second opinion: confirmed</summary>\n\n")
     inner = inner.removesuffix("\n\n</details>")
-    for never in ("</details>", "<h1>", "<!--", "](https", "\u202e", "```suggestion"):
-        assert never not in inner
+    for forbidden in ("</details>", "<h1>", "<!--", "](https", "\u202e", "```suggestion"):
+        assert forbidden not in inner
 
 
 def test_long_evidence_is_cut() -> None:
@@ -140,30 +140,30 @@ def test_sarif_has_the_check_as_a_property() -> None:
     assert "lowered by a second opinion" in results[1]["message"]["text"]
 
 
-def test_where_all_was_refuted_nothing_is_praised() -> None:
+def test_headline_after_all_findings_were_dropped_is_neutral() -> None:
     whole = replace(clean(review()), suppressed=(SuppressedFinding(finding(), WHY),))
     assert headline(view(whole)) == "### hunkwise: no open findings in the reviewed lines"
 
 
-def test_of_equals_the_places_go_to_what_held_then_to_what_has_evidence() -> None:
+def test_equal_findings_are_ordered_by_check_then_evidence() -> None:
     held = checked(Verification.CONFIRMED, "held")
     bare = checked(Verification.CONFIRMED, "bare", evidence="")
     lowered = replace(checked(Verification.LOWERED, "lowered"), confidence=0.5)
     doubtful = replace(checked(Verification.UNVERIFIED, "doubtful", evidence=""), confidence=1.0)
-    never = replace(checked(None, "never", evidence=""), confidence=0.9)
-    placement = place([never, doubtful, bare, held, lowered], [file_diff()], max_comments=3)
+    unchecked = replace(checked(None, "never", evidence=""), confidence=0.9)
+    placement = place([unchecked, doubtful, bare, held, lowered], [file_diff()], max_comments=3)
     assert placement.inline == (lowered, held, bare)
-    assert placement.in_body == (doubtful, never)
+    assert placement.in_body == (doubtful, unchecked)
 
 
-def test_a_graver_finding_goes_before_a_surer_one() -> None:
+def test_severity_has_precedence_over_check() -> None:
     small = checked(Verification.CONFIRMED, "small")
     grave = replace(checked(Verification.UNVERIFIED, "grave"), severity=small.severity + 1)  # type: ignore[arg-type]  # the next one
     assert place([small, grave], [file_diff()], max_comments=1).inline == (grave,)
 
 
 @pytest.mark.parametrize("check", [None, *Verification])
-def test_where_it_is_strict_only_what_held_has_a_comment(check: Verification | None) -> None:
+def test_strict_placement_comments_only_verified_findings(check: Verification | None) -> None:
     on_line = checked(check)
     on_file = replace(on_line, anchor=None)
     both = CommentPlan((on_line,), (on_file,), ())
@@ -176,7 +176,7 @@ def test_where_it_is_strict_only_what_held_has_a_comment(check: Verification | N
         assert set(placement.in_body) == {on_line, on_file}
 
 
-def test_a_check_changes_no_fingerprint_and_no_marker() -> None:
+def test_check_does_not_change_fingerprint_or_marker() -> None:
     texts = {
         comment(checked(check, evidence=str(check)), server_url=SERVER, where=Destination.INLINE).rpartition(
             "\n"

@@ -1,4 +1,4 @@
-"""Real repositories made of given bytes: `git fast-import` takes any content under any name."""
+"""Real repositories with any names and contents, created with `git fast-import`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Entry = bytes | tuple[str, bytes]
 
 
 def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Runs the real git in a folder, without the developer's own configuration."""
+    """Runs the real git in a folder, without the user's configuration."""
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -31,7 +31,7 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 @dataclass(frozen=True)
 class Trees:
-    """A repository that commits are put into as whole trees."""
+    """A repository whose commits are added as complete trees."""
 
     folder: Path
 
@@ -49,7 +49,7 @@ class Trees:
         branch: str = "main",
         seconds: int = 1_700_000_000,
     ) -> str:
-        """Puts exactly these files into a new commit of the branch and returns its SHA."""
+        """Adds a commit with exactly these files to the branch, and returns its SHA."""
         stream = [b"reset refs/heads/%s\n" % branch.encode()] if not parents else []
         stream.append(b"commit refs/heads/%s\nmark :1\n" % branch.encode())
         stream.append(b"committer A <a@example.invalid> %d +0000\n" % seconds)
@@ -66,5 +66,5 @@ class Trees:
                 stream.append(b"M %s inline %s\n" % (mode.encode(), quoted))
                 stream.append(b"data %d\n%s\n" % (len(content), content))
         stream.append(b"get-mark :1\n")
-        told = git(self.folder, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
-        return told.decode().strip()
+        output = git(self.folder, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
+        return output.decode().strip()

@@ -1,4 +1,4 @@
-"""Many files of a commit at once: what is there, what is not, and what is too large."""
+"""Reading many files of a commit: existing, missing and too large ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILES: dict[bytes, Entry] = {
 }
 
 
-def test_contents_are_told_by_path_and_what_is_no_file_is_none(tmp_path: Path) -> None:
+def test_contents_are_returned_by_path_and_other_entries_are_none(tmp_path: Path) -> None:
     head = GitTree(Git(tmp_path), Trees.make(tmp_path).commit(FILES))
     paths = ["a.txt", "same.txt", "empty", "binary", "sub/with *.txt", "n\u00e4m\u00e9", "odd\udcff"]
     assert head.read_many(paths) == {
@@ -45,7 +45,7 @@ def test_contents_are_told_by_path_and_what_is_no_file_is_none(tmp_path: Path) -
     assert head.read_many([]) == {}
 
 
-def test_what_is_too_large_is_not_told_at_all(tmp_path: Path) -> None:
+def test_too_large_files_are_omitted(tmp_path: Path) -> None:
     large = {b"large": b"x" * (MAX_SMALL + 1), b"small": b"y"}
     git = Git(tmp_path)
     sha = Trees.make(tmp_path).commit(large)
@@ -53,20 +53,20 @@ def test_what_is_too_large_is_not_told_at_all(tmp_path: Path) -> None:
     assert git.blobs(sha, ["large", "small"], most=10**9, together=5) == {"small": b"y"}
 
 
-def test_thousands_of_paths_take_several_calls(tmp_path: Path) -> None:
+def test_thousands_of_paths_take_several_calls_of_git(tmp_path: Path) -> None:
     files: dict[bytes, Entry] = {b"%s/%04d" % (b"f" * 100, n): b"%d" % n for n in range(2_000)}
     head = GitTree(Git(tmp_path), Trees.make(tmp_path).commit(files))
     known = head.read_many([name.decode() for name in files])
     assert known == {name.decode(): content for name, content in files.items()}
 
 
-def test_a_commit_that_is_not_here_is_an_error(tmp_path: Path) -> None:
+def test_missing_commit_is_an_error(tmp_path: Path) -> None:
     Trees.make(tmp_path).commit({b"a": b"b"})
     with pytest.raises(RepositoryError, match="Files of the commit could not be read: "):
         GitTree(Git(tmp_path), "1" * 40).read_many(["a"])
 
 
-def test_a_file_whose_object_is_missing_is_not_known(tmp_path: Path) -> None:
+def test_file_with_missing_object_is_omitted(tmp_path: Path) -> None:
     sha = Trees.make(tmp_path).commit({b"here": b"1\n", b"gone": b"2\n"})
     oid = git(tmp_path, "rev-parse", f"{sha}:gone").decode().strip()
     (tmp_path / ".git/objects" / oid[:2] / oid[2:]).unlink()
@@ -88,7 +88,7 @@ LISTED = f"100644 blob {OID}       3\ta\0".encode()
         (b"", {}),
     ],
 )
-def test_an_object_that_a_filtered_clone_lacks_is_not_known(output: bytes, known: dict[str, bytes]) -> None:
+def test_object_missing_from_filtered_clone_is_omitted(output: bytes, known: dict[str, bytes]) -> None:
     def run(command: str, *_arguments: str | bytes, limit: int = 0, stdin: bytes = b"") -> GitResult:
         assert stdin in (b"", f"{OID}\n".encode())
         return GitResult(0, LISTED if command == "ls-tree" else output)
@@ -96,7 +96,7 @@ def test_an_object_that_a_filtered_clone_lacks_is_not_known(output: bytes, known
     assert read_contents(run, OID, ["a"], most=9, together=9) == known
 
 
-def test_a_git_that_writes_more_than_it_announced_is_an_error() -> None:
+def test_output_longer_than_announced_is_an_error() -> None:
     def run(command: str, *_arguments: str | bytes, limit: int = 0, stdin: bytes = b"") -> GitResult:
         return GitResult(0, LISTED) if command == "ls-tree" else GitResult(None, b"x" * limit)
 

@@ -1,4 +1,4 @@
-"""Diffs, files and searches against real git: what we say of two trees is what their blobs say."""
+"""Diffs, files and searches with real git."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ def repository(trees: Trees) -> Git:
 
 
 def lines_of(content: bytes) -> list[tuple[bytes, bool]]:
-    """Lines with whether each is the last one and has no line feed."""
+    """Returns each line, and whether it is the last one without a line feed."""
     *whole, last = content.split(b"\n")
     return [(line, False) for line in whole] + ([(last, True)] if last else [])
 
 
-def replayed(old: bytes, hunks: tuple[Hunk, ...]) -> bytes:
-    """The hunks applied to the old content."""
+def apply_hunks(old: bytes, hunks: tuple[Hunk, ...]) -> bytes:
+    """Applies the hunks to the old content."""
     before = lines_of(old)
     after: list[tuple[bytes, bool]] = []
     done = 0
@@ -123,19 +123,19 @@ def check_file(file: FileDiff, base: Files, head: Files) -> None:
         lines = lines_of(content)
         for number, line in file.lines_by_side[side].items():
             assert (line.raw, line.no_eol) == lines[number - 1]
-    assert replayed(old, file.hunks) == new
+    assert apply_hunks(old, file.hunks) == new
     kinds = [line.kind for hunk in file.hunks for line in hunk.lines]
     assert (file.additions, file.deletions) == (kinds.count("+"), kinds.count("-"))
 
 
-@given(base=TREES, head=TREES, kept=st.data())
+@given(base=TREES, head=TREES, draws=st.data())
 @settings(max_examples=40, deadline=None)
-def test_rows_of_any_two_trees_equal_their_blobs(
-    trees: Trees, repository: Git, base: Files, head: Files, kept: st.DataObject
+def test_rows_of_any_two_trees_match_their_blobs(
+    trees: Trees, repository: Git, base: Files, head: Files, draws: st.DataObject
 ) -> None:
     for name in list(base):
-        if name not in head and kept.draw(st.booleans()):
-            head[name] = base[name] + kept.draw(CONTENTS)
+        if name not in head and draws.draw(st.booleans()):
+            head[name] = base[name] + draws.draw(CONTENTS)
     if any(one != other and other.startswith(one + b"/") for one in head for other in head):
         head = {name: content for name, content in head.items() if b"/" not in name}
     first = trees.commit(base)
@@ -144,15 +144,15 @@ def test_rows_of_any_two_trees_equal_their_blobs(
     for file in files:
         check_file(file, base, head)
     changed = {name for name in base.keys() | head.keys() if base.get(name) != head.get(name)}
-    named = {file.path for file in files} | {
+    paths = {file.path for file in files} | {
         file.old_path for file in files if file.old_path and file.status is FileStatus.RENAMED
     }
-    assert named == {name.decode("utf-8", "surrogateescape") for name in changed}
+    assert paths == {name.decode("utf-8", "surrogateescape") for name in changed}
 
 
 @given(base=TREES, head=TREES, order=st.data())
 @settings(max_examples=30, deadline=None)
-def test_a_diff_of_some_paths_has_these_files_in_this_order(
+def test_diff_of_paths_has_these_files_in_this_order(
     trees: Trees, repository: Git, base: Files, head: Files, order: st.DataObject
 ) -> None:
     names = order.draw(st.lists(st.sampled_from([*base, *head, b"absent"]), min_size=1))
@@ -166,7 +166,7 @@ def test_a_diff_of_some_paths_has_these_files_in_this_order(
 
 @given(files=TREES)
 @settings(max_examples=20, deadline=None)
-def test_the_diff_from_the_empty_tree_adds_every_file(trees: Trees, repository: Git, files: Files) -> None:
+def test_diff_from_the_empty_tree_adds_every_file(trees: Trees, repository: Git, files: Files) -> None:
     head = trees.commit(files)
     added = repository.diff(repository.empty_tree(head), head)
     assert {file.path.encode("utf-8", "surrogateescape") for file in added} == files.keys()
@@ -179,10 +179,10 @@ def test_the_diff_from_the_empty_tree_adds_every_file(trees: Trees, repository: 
 @example(old=b"a\n", new=b"a")
 @example(old=b"", new=b"a")
 @settings(max_examples=40, deadline=None)
-def test_two_blobs_differ_by_hunks_that_turn_one_into_the_other(old: bytes, new: bytes) -> None:
+def test_hunks_of_two_blobs_turn_one_into_the_other(old: bytes, new: bytes) -> None:
     hunks = Git.diff_blobs(old, new)
     if hunks or b"\0" not in old + new:
-        assert replayed(old, hunks) == new
+        assert apply_hunks(old, hunks) == new
 
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 30))
@@ -190,7 +190,7 @@ TEXT = b"".join(b"line %d\n" % number for number in range(1, 30))
 
 @pytest.fixture(scope="module")
 def change(trees: Trees) -> tuple[str, str]:
-    """A change with each kind of entry."""
+    """Returns the commits of a change with every kind of entry."""
     base = trees.commit(
         {
             b"kept": b"kept\n",
@@ -222,7 +222,7 @@ def change(trees: Trees) -> tuple[str, str]:
     return base, head
 
 
-def test_each_kind_of_change_has_its_status_and_rows(repository: Git, change: tuple[str, str]) -> None:
+def test_each_kind_of_change_has_status_and_rows(repository: Git, change: tuple[str, str]) -> None:
     files = {file.path: file for file in repository.diff(*change)}
     assert {path: file.status for path, file in files.items()} == {
         "cfg": FileStatus.CHANGED,
@@ -242,9 +242,7 @@ def test_each_kind_of_change_has_its_status_and_rows(repository: Git, change: tu
     assert files["empty"].hunks == files["run.sh"].hunks == ()
 
 
-def test_a_diff_above_the_limit_names_the_files_that_it_could_not_read(
-    trees: Trees, change: tuple[str, str]
-) -> None:
+def test_diff_above_limit_lists_files_without_patch(trees: Trees, change: tuple[str, str]) -> None:
     files = Git(trees.folder, diff_limit=1_500).diff(*change)
     assert len(files) == 8
     missing = [file.patch_missing for file in files]
@@ -256,13 +254,13 @@ def test_a_diff_above_the_limit_names_the_files_that_it_could_not_read(
 @pytest.mark.parametrize(
     "paths", [["*"], ["dir"], ["."], [""], [":(glob)*"], ["../kept"], ["ke\0pt"], ["-p"]]
 )
-def test_a_path_of_a_diff_is_a_name_not_a_pattern_or_folder(
+def test_path_of_a_diff_is_not_a_pattern_or_folder(
     repository: Git, change: tuple[str, str], paths: list[str]
 ) -> None:
     assert repository.diff(*change, paths) == ()
 
 
-def test_a_diff_of_paths_knows_no_renames(repository: Git, change: tuple[str, str]) -> None:
+def test_diff_of_paths_has_no_renames(repository: Git, change: tuple[str, str]) -> None:
     files = repository.diff(*change, ["dir/moved", "kept", "moved", "dir/moved"])
     assert [(file.path, file.status) for file in files] == [
         ("dir/moved", FileStatus.ADDED),
@@ -273,7 +271,7 @@ def test_a_diff_of_paths_knows_no_renames(repository: Git, change: tuple[str, st
 @pytest.mark.parametrize(
     ("limit", "complete"), [(10, 0), (550_000, 743), (700_000, 943), (10_000_000, 2_000)]
 )
-def test_a_diff_of_thousands_of_paths_takes_several_calls_with_one_limit(
+def test_diff_of_thousands_of_paths_takes_several_calls_with_one_limit(
     trees: Trees, limit: int, complete: int
 ) -> None:
     names = [b"%s/%04d" % (b"f" * 100, number) for number in range(2_000)]
@@ -287,7 +285,7 @@ def test_a_diff_of_thousands_of_paths_takes_several_calls_with_one_limit(
     assert all(file.patch_missing or file.additions == 1 for file in files)
 
 
-def test_a_diff_cut_within_its_list_of_files_is_an_error(trees: Trees, change: tuple[str, str]) -> None:
+def test_diff_cut_within_its_list_of_files_is_an_error(trees: Trees, change: tuple[str, str]) -> None:
     with pytest.raises(RepositoryError, match="ends within its list"):
         Git(trees.folder, diff_limit=300).diff(*change)
 
@@ -314,13 +312,13 @@ def test_a_diff_cut_within_its_list_of_files_is_an_error(trees: Trees, change: t
         ("-z", None),
     ],
 )
-def test_only_real_files_are_read(
+def test_only_regular_files_are_read(
     repository: Git, change: tuple[str, str], path: str, content: bytes | None
 ) -> None:
     assert repository.blob(change[1], path, 10_000) == content
 
 
-def test_a_file_above_the_limit_is_not_read_in_part(repository: Git, change: tuple[str, str]) -> None:
+def test_file_above_limit_is_an_error(repository: Git, change: tuple[str, str]) -> None:
     assert repository.blob(change[1], "kept", 5) == b"kept\n"
     with pytest.raises(OversizeError, match="more than 4 bytes"):
         repository.blob(change[1], "kept", 4)
@@ -348,13 +346,13 @@ def test_folders_are_listed_by_name(repository: Git, change: tuple[str, str]) ->
         ("--more", [], []),
     ],
 )
-def test_a_search_gives_path_number_and_text(
+def test_search_returns_path_line_and_text(
     repository: Git, change: tuple[str, str], pattern: str, paths: list[str], hits: list[tuple[str, int, str]]
 ) -> None:
     assert repository.grep(change[1], pattern, paths, 5) == hits
 
 
-def test_a_search_is_bounded_and_may_be_for_plain_text(trees: Trees, repository: Git) -> None:
+def test_search_is_limited_and_may_be_for_plain_text(trees: Trees, repository: Git) -> None:
     sha = trees.commit({b"a\nb": b"f(x)\nf(y)\n" + b"f(" * 5_000 + b"\n", b"bin": b"f(\0"}, branch="search")
     assert repository.grep(sha, "f(x)", [], 9, fixed=True) == [("a\nb", 1, "f(x)")]
     assert repository.grep(sha, "f(", [], 2, fixed=True) == [("a\nb", 1, "f(x)"), ("a\nb", 2, "f(y)")]
@@ -362,22 +360,20 @@ def test_a_search_is_bounded_and_may_be_for_plain_text(trees: Trees, repository:
 
 
 @pytest.mark.parametrize("pattern", ["", "a\0b", "a\nb", "a" * 2_000])
-def test_a_pattern_must_be_one_line(repository: Git, change: tuple[str, str], pattern: str) -> None:
+def test_pattern_must_be_one_line(repository: Git, change: tuple[str, str], pattern: str) -> None:
     with pytest.raises(RepositoryError, match="one line of 1 to 1000"):
         repository.grep(change[1], pattern, [], 5)
 
 
 @pytest.mark.parametrize("pattern", ["a(", "(((a{250}){250}){250}){250}"])
-def test_a_pattern_that_is_wrong_or_needs_too_much_is_an_error_with_a_remedy(
+def test_invalid_or_expensive_pattern_is_an_error_with_hint(
     repository: Git, change: tuple[str, str], pattern: str
 ) -> None:
     with pytest.raises(RepositoryError, match="POSIX extended"):
         repository.grep(change[1], pattern, [], 5)
 
 
-def test_commits_are_found_by_name_and_only_commits(
-    trees: Trees, repository: Git, change: tuple[str, str]
-) -> None:
+def test_revisions_resolve_only_to_commits(trees: Trees, repository: Git, change: tuple[str, str]) -> None:
     base, head = change
     assert repository.resolve("kinds") == head
     assert repository.resolve("kinds~1") == repository.resolve(base) == base
@@ -389,12 +385,12 @@ def test_commits_are_found_by_name_and_only_commits(
 
 
 @pytest.mark.parametrize("rev", ["", "absent", "--all", "-h", "a\0b", "\ud800", "kinds:cfg", "0" * 40])
-def test_what_names_no_commit_is_an_error_with_a_remedy(repository: Git, rev: str) -> None:
+def test_invalid_revision_is_an_error_with_hint(repository: Git, rev: str) -> None:
     with pytest.raises(RepositoryError, match="fetch-depth: 0"):
         repository.resolve(rev)
 
 
-def test_the_empty_tree_has_the_object_format_of_the_commit(tmp_path: Path) -> None:
+def test_empty_tree_has_object_format_of_commit(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path, "--object-format=sha256")
     head = trees.commit({b"a": b"1\n", b"b": b"2\n"})
     repository = Git(tmp_path)
@@ -404,20 +400,20 @@ def test_the_empty_tree_has_the_object_format_of_the_commit(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("sha", ["HEAD", "--output=x", "abc", "A" * 40, "0" * 41, "0" * 40 + "\n"])
-def test_no_method_takes_anything_but_full_shas(repository: Git, sha: str) -> None:
+def test_methods_accept_only_full_shas(repository: Git, sha: str) -> None:
     with pytest.raises(RepositoryError, match="not the full SHA"):
         repository.has(sha)
     with pytest.raises(RepositoryError, match="not the full SHA"):
         repository.diff(sha, sha)
 
 
-def test_a_commit_that_is_not_there_is_an_error_with_a_remedy(repository: Git) -> None:
+def test_missing_commit_is_an_error_with_hint(repository: Git) -> None:
     for ask in (lambda: repository.diff("0" * 40, "0" * 40), lambda: repository.tree("0" * 40)):
         with pytest.raises(RepositoryError, match="fetch-depth: 0"):
             ask()
 
 
-def test_merge_bases_are_found_where_there_are_any(tmp_path: Path) -> None:
+def test_merge_base_is_found_or_none(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     root = trees.commit({b"f": b"1"}, message=b"root")
     left = trees.commit({b"f": b"2"}, [root], message=b"left")
@@ -430,7 +426,7 @@ def test_merge_bases_are_found_where_there_are_any(tmp_path: Path) -> None:
         repository.merge_base(left, "0" * 40)
 
 
-def test_the_default_branch_is_origins_else_main_or_master(tmp_path: Path) -> None:
+def test_default_branch_is_that_of_origin_or_main_or_master(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path / "origin")
     repository = Git(trees.folder)
     assert repository.default_branch() is None

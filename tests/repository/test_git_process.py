@@ -1,4 +1,4 @@
-"""Nothing that a repository brings along is run or heeded, in whatever form the repository comes."""
+"""The git process: untrusted repository configuration has no effect, kinds of repositories, and failures."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ HOSTILE = """
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """A file that the hostile program leaves behind when it is run."""
+    """Returns the path of a file that the hostile program creates when it runs."""
     return tmp_path / "canary"
 
 
 @pytest.fixture
 def hostile(tmp_path: Path, canary: Path) -> tuple[Trees, str, str]:
-    """A checkout in which everything that can name a program names one that leaves the canary."""
+    """Returns a checkout in which every setting that can name a program names the hostile one."""
     run = tmp_path / "run"
     run.write_text(f"#!/bin/sh\ntouch {canary}\ncat\n")
     run.chmod(0o755)
@@ -89,7 +89,9 @@ def hostile(tmp_path: Path, canary: Path) -> tuple[Trees, str, str]:
     return trees, base, head
 
 
-def test_nothing_that_the_repository_configures_is_run(hostile: tuple[Trees, str, str], canary: Path) -> None:
+def test_programs_of_repository_configuration_are_not_run(
+    hostile: tuple[Trees, str, str], canary: Path
+) -> None:
     trees, base, head = hostile
     repository = Git(trees.folder)
     assert repository.resolve("HEAD") == head
@@ -105,17 +107,13 @@ def test_nothing_that_the_repository_configures_is_run(hostile: tuple[Trees, str
     assert not canary.exists()
 
 
-def test_the_hostile_repository_is_hostile_to_plain_git(
-    hostile: tuple[Trees, str, str], canary: Path
-) -> None:
+def test_plain_git_runs_the_hostile_program(hostile: tuple[Trees, str, str], canary: Path) -> None:
     trees, base, head = hostile
     git(trees.folder, "diff", base, head)
     assert canary.exists()
 
 
-def test_objects_that_are_missing_are_an_error_and_are_not_fetched(
-    hostile: tuple[Trees, str, str], canary: Path
-) -> None:
+def test_missing_objects_are_an_error_and_not_fetched(hostile: tuple[Trees, str, str], canary: Path) -> None:
     trees, base, head = hostile
     oid = subprocess.check_output(["git", "hash-object", "--stdin"], input=b"one\nthree\n").decode().strip()
     loose = trees.folder / ".git/objects" / oid[:2] / oid[2:]
@@ -126,7 +124,7 @@ def test_objects_that_are_missing_are_an_error_and_are_not_fetched(
     assert not canary.exists()
 
 
-def test_the_environment_has_no_say(
+def test_git_variables_of_environment_have_no_effect(
     hostile: tuple[Trees, str, str], canary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trees, base, head = hostile
@@ -141,7 +139,7 @@ def test_the_environment_has_no_say(
     assert not canary.exists()
 
 
-def test_a_work_tree_a_bare_one_a_subfolder_and_a_shallow_clone_are_read_alike(tmp_path: Path) -> None:
+def test_work_tree_bare_subfolder_and_shallow_clone_are_read_alike(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path / "origin")
     base = trees.commit({b"d/f": b"1\n"})
     head = trees.commit({b"d/f": b"2\n"}, [base])
@@ -164,7 +162,7 @@ def test_a_work_tree_a_bare_one_a_subfolder_and_a_shallow_clone_are_read_alike(t
         shallow.resolve("HEAD~1")
 
 
-def test_a_bare_repository_among_other_files_is_none_unless_it_is_asked_for(tmp_path: Path) -> None:
+def test_bare_repository_among_other_files_is_read_only_if_given(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path / "origin")
     sha = trees.commit({b"f": b"1\n"})
     git(trees.folder, "clone", "--quiet", "--bare", f"file://{trees.folder}", str(tmp_path / "bare"))
@@ -184,7 +182,7 @@ def test_repositories_with_sha256_are_read(tmp_path: Path) -> None:
     assert (file.additions, file.deletions) == (1, 1)
 
 
-def test_where_there_is_no_repository_the_error_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_repository_is_an_error_with_hint(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="Run actions/checkout first"):
         Git(Path("/proc")).resolve("HEAD")
     (tmp_path / ".git").write_bytes(b"gitdir: \xff\n")
@@ -192,14 +190,14 @@ def test_where_there_is_no_repository_the_error_says_what_to_do(tmp_path: Path) 
         Git(tmp_path).resolve("HEAD")
 
 
-def test_a_repository_without_configuration_is_read(tmp_path: Path) -> None:
+def test_repository_without_configuration_is_read(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     sha = trees.commit({b"f": b"1\n"})
     (tmp_path / ".git/config").unlink()
     assert Git(tmp_path).resolve("main") == sha
 
 
-def test_the_private_folder_goes_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_folder_is_deleted_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trees = Trees.make(tmp_path / "checkout")
     sha = trees.commit({b"f": b"1\n"})
     repository = Git(trees.folder)
@@ -214,38 +212,38 @@ def test_the_private_folder_goes_with_its_owner(tmp_path: Path, monkeypatch: pyt
 
 
 def program(folder: Path, script: str) -> dict[str, str]:
-    """An environment in which `git` is the script."""
+    """Returns an environment in which `git` is the script."""
     (folder / "git").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "git").chmod(0o755)
     return {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)}
 
 
-def test_a_git_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
+def test_hanging_git_is_ended_with_an_error(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match=r"`git log` was not done within 0\.2 s"):
         call(["--bare", "log"], program(tmp_path, "exec sleep 60"), timeout=0.2)
 
 
-def test_an_endless_answer_is_read_to_the_limit(tmp_path: Path) -> None:
+def test_endless_output_is_read_to_the_limit(tmp_path: Path) -> None:
     answer = call(["log"], program(tmp_path, "exec yes"), limit=5)
     assert answer.output == b"y\ny\ny"
     assert answer.cut
 
 
-def test_git_that_is_not_installed_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+def test_missing_git_is_an_error_with_hint(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="Install git"):
         call(["log"], {"PATH": str(tmp_path), "HOME": str(tmp_path)})
 
 
-def test_a_long_complaint_is_told_by_its_first_line(tmp_path: Path) -> None:
+def test_long_error_output_is_shortened_to_its_first_line(tmp_path: Path) -> None:
     script = "i=0; while [ $i -lt 9000 ]; do echo fatal: no more >&2; i=$((i+1)); done; exit 128"
     answer = call(["log"], program(tmp_path, script))
     assert (answer.code, answer.complaint) == (128, "fatal: no more")
 
 
-def test_root_reads_a_checkout_as_the_user_who_owns_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where we are not root, git runs as ourselves."""
+def test_root_reads_a_checkout_as_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root, git runs as the current user."""
     owner = 4321 if os.geteuid() == 0 else os.geteuid()
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # what pytest makes is closed to other users
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # other users cannot read pytest's folders
         folder = Path(name)
         folder.chmod(0o755)
         seen = folder / "seen"
@@ -269,25 +267,25 @@ def test_root_reads_a_checkout_as_the_user_who_owns_it(monkeypatch: pytest.Monke
 
 
 def has_ended(pid: str) -> bool:
-    """Whether the process is gone, or a zombie that nobody has waited for."""
+    """Returns whether the process has ended or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
 
-def test_whatever_git_started_is_ended_with_it(tmp_path: Path) -> None:
+def test_child_processes_of_git_are_ended_with_it(tmp_path: Path) -> None:
     env = program(tmp_path, "echo $$ > pid; sleep 60 & echo $! >> pid; wait")
     with pytest.raises(RepositoryError, match="was not done"):
         call(["log"], env, timeout=0.5)
     for pid in (tmp_path / "pid").read_text().split():
-        ends = time.monotonic() + 10  # the kernel takes its moment after the signal
+        ends = time.monotonic() + 10  # the process ends some time after the signal
         while not has_ended(pid) and time.monotonic() < ends:
             time.sleep(0.01)
         assert has_ended(pid)
 
 
-def test_a_call_under_way_is_ended_when_the_repository_is_closed(
+def test_running_call_is_ended_when_the_repository_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trees = Trees.make(tmp_path / "checkout")
@@ -298,13 +296,13 @@ def test_a_call_under_way_is_ended_when_the_repository_is_closed(
     repository = Git(trees.folder)
     failed: list[RepositoryError] = []
 
-    def ask() -> None:
+    def call() -> None:
         try:
             repository.has(sha)
         except RepositoryError as error:
             failed.append(error)
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=call)
     thread.start()
     while not (programs / "begun").exists():
         thread.join(0.01)
@@ -314,7 +312,7 @@ def test_a_call_under_way_is_ended_when_the_repository_is_closed(
         repository.has(sha)
 
 
-def test_no_call_of_git_goes_on_past_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_of_git_ends_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trees = Trees.make(tmp_path / "checkout")
     sha = trees.commit({b"f": b"1\n"})
     monkeypatch.setenv("PATH", program(tmp_path, "sleep 60")["PATH"])
@@ -322,21 +320,21 @@ def test_no_call_of_git_goes_on_past_the_deadline(tmp_path: Path, monkeypatch: p
         Git(trees.folder, seconds_left=lambda: 0.3).has(sha)
 
 
-def test_a_folder_for_gits_own_files_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+def test_missing_temporary_folder_is_an_error_with_hint(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path / "checkout")
     sha = trees.commit({b"f": b"1\n"})
-    story = f"""
+    script = f"""
 import tempfile
 from pathlib import Path
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git
 tempfile.tempdir = "/dev/null/gone"
-for ask in (lambda: Git(Path({str(trees.folder)!r})).has({sha!r}), lambda: Git.diff_blobs(b"1", b"2")):
+for call in (lambda: Git(Path({str(trees.folder)!r})).has({sha!r}), lambda: Git.diff_blobs(b"1", b"2")):
     try:
-        ask()
+        call()
     except RepositoryError as error:
         print(error)
 """
-    said = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, check=True).stdout
-    told = "Git could not be given a temporary file: Not a directory."
-    assert [line.startswith(told) and "TMPDIR" in line for line in said.splitlines()] == [True, True]
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    message = "Git could not be given a temporary file: Not a directory."
+    assert [line.startswith(message) and "TMPDIR" in line for line in output.splitlines()] == [True, True]

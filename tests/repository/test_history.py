@@ -1,4 +1,4 @@
-"""What an audit is planned with, read by the real git: files, activity and renames."""
+"""Inputs of an audit's plan from real git: files, activity and renames."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def blob_of(content: bytes) -> str:
 
 @given(files=TREES)
 @settings(max_examples=30, deadline=None)
-def test_all_files_are_listed_in_the_order_of_their_bytes(
-    trees: Trees, repository: Git, files: Files
-) -> None:
+def test_all_files_are_listed_in_byte_order(trees: Trees, repository: Git, files: Files) -> None:
     listed = list_tree(repository, trees.commit(files, branch="listed"))
     assert listed == tuple(
         TreeFile(path.decode("utf-8", "surrogateescape"), blob_of(content), len(content))
@@ -67,7 +65,7 @@ def test_links_and_submodules_are_not_listed(trees: Trees, repository: Git) -> N
 
 
 @pytest.mark.parametrize("sha", ["HEAD", "--all", "0" * 40])
-def test_a_commit_that_is_not_there_is_an_error(repository: Git, sha: str) -> None:
+def test_missing_commit_is_an_error(repository: Git, sha: str) -> None:
     for read in (list_tree, lambda git, sha: read_activity(git, sha, NOW)):
         with pytest.raises(RepositoryError, match=r"SHA|fetch-depth"):
             read(repository, sha)
@@ -75,7 +73,7 @@ def test_a_commit_that_is_not_there_is_an_error(repository: Git, sha: str) -> No
         find_renames(repository, sha, sha)
 
 
-def test_a_file_whose_content_is_not_in_the_clone_is_an_error(tmp_path: Path) -> None:
+def test_file_without_content_in_the_clone_is_an_error(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     sha = trees.commit({b"a.py": b"here", b"b.py": b"gone"})
     oid = blob_of(b"gone")
@@ -88,7 +86,7 @@ def weight_after(days: float) -> float:
     return math.exp(-days / 120)
 
 
-def test_activity_counts_the_commits_of_a_year_by_age_and_fixes_by_subject(tmp_path: Path) -> None:
+def test_activity_counts_commits_of_a_year_by_age_and_fixes_by_subject(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     everything = {b"many/%d" % number: b"1" for number in range(61)}
     files: dict[bytes, Entry] = {b"old.py": b"1", b"a.py": b"1", b"b\n \xff.py": b"1"}
@@ -139,7 +137,7 @@ def test_subjects_of_fixes(trees: Trees, repository: Git, subject: str, is_fix: 
     assert read_activity(repository, sha, NOW) == {"f": FileActivity(1.0, float(is_fix))}
 
 
-def test_merges_are_not_counted_and_a_renamed_file_starts_anew(tmp_path: Path) -> None:
+def test_merges_are_not_counted_and_renamed_file_starts_anew(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     root = trees.commit({b"f": b"1\n2\n3\n"}, message=b"root", seconds=NOW)
     left = trees.commit({b"f": b"1\n2\n3\n", b"l": b"1"}, [root], message=b"left", seconds=NOW)
@@ -149,18 +147,18 @@ def test_merges_are_not_counted_and_a_renamed_file_starts_anew(tmp_path: Path) -
     assert read_activity(Git(tmp_path), merge, NOW) == {"f": FileActivity(2.0), "l": once, "g": once}
 
 
-def test_a_commit_without_a_time_is_not_counted(tmp_path: Path) -> None:
+def test_commit_without_time_is_not_counted(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     sha = trees.commit({b"f": b"1"}, seconds=NOW)
     tree = git(tmp_path, "rev-parse", f"{trees.commit({b'f': b'2'}, branch='other')}^{{tree}}").decode()
     text = f"tree {tree}parent {sha}\n\nFix it\n".encode()
-    made = git(tmp_path, "hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=text)
+    commit = git(tmp_path, "hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=text)
     # With the clock at 0, git does not stop at a commit that it dates to 0.
-    assert read_activity(Git(tmp_path), made.decode().strip(), 0) == {"f": FileActivity(1.0)}
+    assert read_activity(Git(tmp_path), commit.decode().strip(), 0) == {"f": FileActivity(1.0)}
 
 
 class ShortOutput(Git):
-    """Git whose log is cut after some bytes."""
+    """Git with output that is cut after some bytes."""
 
     log_limit = 0
     list_limit = 10_000
@@ -170,7 +168,7 @@ class ShortOutput(Git):
         return super().run(command, *arguments, limit=limit, **options)
 
 
-def test_a_list_of_files_that_is_too_long_is_an_error(tmp_path: Path) -> None:
+def test_too_long_list_of_files_is_an_error(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     sha = trees.commit({b"a": b"1", b"b": b"2"}, [], b"Add files")
     repository = ShortOutput(tmp_path)
@@ -180,7 +178,7 @@ def test_a_list_of_files_that_is_too_long_is_an_error(tmp_path: Path) -> None:
         list_tree(repository, sha)
 
 
-def test_of_a_log_that_is_too_long_the_newest_commits_are_counted(tmp_path: Path) -> None:
+def test_too_long_log_counts_the_newest_commits(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     files: dict[bytes, Entry] = {}
     sha = ""
@@ -203,7 +201,7 @@ def test_of_a_log_that_is_too_long_the_newest_commits_are_counted(tmp_path: Path
     ]
 
 
-def test_a_shallow_clone_has_no_activity(tmp_path: Path) -> None:
+def test_shallow_clone_has_no_activity(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path / "origin")
     first = trees.commit({b"f": b"1"}, seconds=NOW)
     head = trees.commit({b"f": b"2"}, [first], seconds=NOW)
@@ -235,9 +233,7 @@ def test_renames_are_found_by_content(trees: Trees, repository: Git) -> None:
     assert find_renames(repository, new, new) == {}
 
 
-def test_among_very_many_files_only_those_with_the_same_content_are_renamed(
-    trees: Trees, repository: Git
-) -> None:
+def test_only_equal_contents_are_renames_among_very_many_files(trees: Trees, repository: Git) -> None:
     many = range(1_100)
     old = trees.commit({b"a/%d" % number: TEXT + b"%d\n" % number for number in many}, branch="many")
     changed = {b"b/new-%d" % number: TEXT + b"%d\n" % number + b"more\n" * (number > 0) for number in many}

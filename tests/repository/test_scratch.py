@@ -1,4 +1,4 @@
-"""Repositories that are made of trees: the same trees make the same commits, whatever their names."""
+"""Scratch repositories: commits of trees with any names, reproducible SHAs, and applied diffs."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ rename to moved.txt
 
 @pytest.fixture
 def store() -> Iterator[ScratchRepository]:
-    with closing(ScratchRepository()) as made:
-        yield made
+    with closing(ScratchRepository()) as repository:
+        yield repository
 
 
 @pytest.mark.parametrize(
     "name", ["a.py", 'q"uote', "back\\slash", "line\nfeed", "d/ü", "tab\t", "\udcff", " ", "a b/c"]
 )
-def test_any_name_and_content_is_kept(store: ScratchRepository, name: str) -> None:
+def test_any_name_and_content_is_stored(store: ScratchRepository, name: str) -> None:
     base = store.commit({})
     head = store.commit({name: (b"\xff\n\ndata 3\n", True)}, base)
     (file,) = store.diff(base, head)
@@ -61,16 +61,16 @@ def test_any_name_and_content_is_kept(store: ScratchRepository, name: str) -> No
     assert store.at(head).read(name) == b"\xff\n\ndata 3\n"
 
 
-def test_the_same_trees_make_the_same_commits(store: ScratchRepository) -> None:
-    def made(one: ScratchRepository) -> tuple[str, str]:
+def test_equal_trees_have_equal_commits(store: ScratchRepository) -> None:
+    def commits(one: ScratchRepository) -> tuple[str, str]:
         base = one.commit({"b": (b"1", False), "a": (b"2", False)})
         return base, one.commit({"a": (b"3", False)}, base)
 
     with closing(ScratchRepository()) as other:
-        assert made(store) == made(other) == made(store)
+        assert commits(store) == commits(other) == commits(store)
 
 
-def test_a_diff_is_applied_to_what_it_shows_of_its_base(store: ScratchRepository) -> None:
+def test_diff_is_applied_to_the_base_lines_that_it_shows(store: ScratchRepository) -> None:
     shown = files_of_diff(DIFF)
     assert shown is not None
     assert {path: (content.raw.decode(), content.executable) for path, content in shown.items()} == {
@@ -86,18 +86,18 @@ def test_a_diff_is_applied_to_what_it_shows_of_its_base(store: ScratchRepository
         ("new.py", FileStatus.ADDED),
         ("moved.txt", FileStatus.RENAMED),
     }
-    assert store.at(head).read("new.py") is None  # a link stays a word of git's
+    assert store.at(head).read("new.py") is None  # a symbolic link is not followed
 
 
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    made = ScratchRepository()
-    folder = made._home
-    made.commit({"a": (b"", False)})
-    made.close()
+def test_folder_is_deleted_on_close(tmp_path: Path) -> None:
+    repository = ScratchRepository()
+    folder = repository._home
+    repository.commit({"a": (b"", False)})
+    repository.close()
     assert not folder.exists()
 
 
-def test_what_git_refuses_is_told_without_a_path_of_this_machine(store: ScratchRepository) -> None:
+def test_error_of_git_has_no_local_path(store: ScratchRepository) -> None:
     base = store.commit({"a": (b"1\n", False)})
     for diff in (b"nonsense", DIFF):
         with pytest.raises(RepositoryError) as raised:
@@ -107,9 +107,9 @@ def test_what_git_refuses_is_told_without_a_path_of_this_machine(store: ScratchR
         store.commit({"../a": (b"", False)})
 
 
-def test_a_folder_that_somebody_took_away_is_told() -> None:
-    made = ScratchRepository()
-    base = made.commit({"a": (b"1\n", False)})
-    made.close()
+def test_deleted_folder_is_an_error() -> None:
+    repository = ScratchRepository()
+    base = repository.commit({"a": (b"1\n", False)})
+    repository.close()
     with pytest.raises(RepositoryError, match="could not be given a temporary file"):
-        made.apply(base, DIFF)
+        repository.apply(base, DIFF)

@@ -1,4 +1,4 @@
-"""The code at one commit as a model may read it: searches cannot take a run's time and memory."""
+"""Code at a commit and in a working tree for a model: limits of searches, and confinement."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hunkwise.repository.trees import MAX_FILE, MOST_LOST_SEARCHES, GitTree, Wor
 from tests.repository.repositories import Trees
 
 GREEDY = "((a{1,100}){1,100}){1,100}"
-"""Needs more memory than a search gets, after some seconds."""
+"""A pattern that exceeds the memory limit of a search after some seconds."""
 
 
-class Slow(Git):
-    """A repository in which every search is in vain, and takes its time."""
+class SlowGit(Git):
+    """A repository in which every search is slow and fails."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -34,18 +34,18 @@ class Slow(Git):
         self.most_at_once = max(self.most_at_once, self.at_once)
         threading.Event().wait(1.05)
         self.at_once -= 1
-        raise RepositoryError("in vain")
+        raise RepositoryError("failed")
 
 
-def test_searches_that_come_to_nothing_are_few_and_one_after_another(tmp_path: Path) -> None:
-    slow = Slow(tmp_path)
+def test_failed_searches_are_limited_and_sequential(tmp_path: Path) -> None:
+    slow = SlowGit(tmp_path)
     head = GitTree(slow, "0" * 40)
-    said: list[str] = []
+    messages: list[str] = []
 
     def search() -> None:
         with pytest.raises(RepositoryError) as raised:
             head.search(GREEDY, ())
-        said.append(raised.value.message)
+        messages.append(raised.value.message)
 
     threads = [threading.Thread(target=search) for _ in range(6)]
     for thread in threads:
@@ -53,10 +53,10 @@ def test_searches_that_come_to_nothing_are_few_and_one_after_another(tmp_path: P
     for thread in threads:
         thread.join()
     assert (slow.searches, slow.most_at_once) == (MOST_LOST_SEARCHES, 1)
-    assert sorted(said) == ["Too many searches took too long."] * 3 + ["in vain"] * 3
+    assert sorted(messages) == ["Too many searches took too long."] * 3 + ["failed"] * 3
 
 
-def test_a_pattern_that_is_wrong_costs_no_later_search(tmp_path: Path) -> None:
+def test_invalid_patterns_do_not_count_as_failed_searches(tmp_path: Path) -> None:
     trees = Trees.make(tmp_path)
     head = GitTree(Git(tmp_path), trees.commit({b"a.txt": b"one\n" * 200}))
     for _ in range(MOST_LOST_SEARCHES + 1):
@@ -67,7 +67,7 @@ def test_a_pattern_that_is_wrong_costs_no_later_search(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A checkout with a file, a folder, links out of it and a pipe."""
+    """Returns a checkout with a file, a folder, links to the outside and a pipe."""
     (tmp_path / "secret").write_text("outside")
     root = tmp_path / "work"
     (root / ".git").mkdir(parents=True)
@@ -81,13 +81,13 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_file_is_read_from_the_top_of_the_checkout_wherever_one_stands(tree: Path) -> None:
+def test_paths_are_relative_to_the_top_of_the_checkout(tree: Path) -> None:
     for folder in (tree, tree / "src", tree / "src" / "inner"):
         there = WorkingTree(folder)
         assert (there.root, there.read("src/a.py"), there.read("src/empty")) == (tree, b"1\n", b"")
 
 
-def test_a_folder_without_a_repository_is_its_own_top(tmp_path: Path) -> None:
+def test_folder_without_repository_is_its_own_top(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     there = WorkingTree(tmp_path)
     assert there.read("a") == b"1"
@@ -110,7 +110,7 @@ def test_a_folder_without_a_repository_is_its_own_top(tmp_path: Path) -> None:
         "a\0b",
     ],
 )
-def test_what_a_commit_would_not_give_is_not_there(tree: Path, path: str) -> None:
+def test_entries_that_a_commit_does_not_have_are_missing(tree: Path, path: str) -> None:
     assert WorkingTree(tree).read(path) is None
 
 
@@ -118,13 +118,11 @@ def test_what_a_commit_would_not_give_is_not_there(tree: Path, path: str) -> Non
     ("path", "names"),
     [("src", ("a.py", "empty", "inner/")), ("src/a.py", None), ("folder", None), ("nothing", None)],
 )
-def test_a_folder_is_listed_with_slashes_behind_folders(
-    tree: Path, path: str, names: tuple[str, ...] | None
-) -> None:
+def test_listing_has_slashes_after_folders(tree: Path, path: str, names: tuple[str, ...] | None) -> None:
     assert WorkingTree(tree).list(path) == names
 
 
-def test_what_is_too_large_is_said_and_not_read(tree: Path) -> None:
+def test_too_large_file_is_an_error(tree: Path) -> None:
     (tree / "large").write_bytes(b"x" * (MAX_FILE + 1))
     with pytest.raises(OversizeError, match=r"'large' has more than 2,000,000 bytes"):
         WorkingTree(tree).read("large")
@@ -132,13 +130,13 @@ def test_what_is_too_large_is_said_and_not_read(tree: Path) -> None:
     assert WorkingTree(tree).read_many(paths) == {"src/a.py": b"1\n", "nothing": None}
 
 
-def test_what_is_no_folder_is_refused(tree: Path) -> None:
+def test_path_that_is_not_a_folder_is_an_error(tree: Path) -> None:
     with pytest.raises(RepositoryError, match=r"a\.py is no folder"):
         WorkingTree(tree / "src" / "a.py")
 
 
 class Unreadable(WorkingTree):
-    """A tree of which this user may not open anything; root, who runs tests as well, may open all."""
+    """A tree without read permission, also for root."""
 
     def _read_bytes(self, file: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
@@ -147,7 +145,7 @@ class Unreadable(WorkingTree):
         raise PermissionError(13, "Permission denied")
 
 
-def test_what_may_not_be_read_is_named_with_a_remedy(tree: Path) -> None:
+def test_missing_permission_is_an_error_with_hint(tree: Path) -> None:
     there = Unreadable(tree)
     with pytest.raises(
         RepositoryError, match=r"'src/a\.py' could not be read: Permission denied\. Make the file"

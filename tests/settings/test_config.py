@@ -84,11 +84,11 @@ def faults_of(text: str) -> list[str]:
     return [fault.removeprefix(PATH + ":") for fault in caught.value.faults]
 
 
-def test_the_version_alone_gives_the_defaults() -> None:
+def test_only_version_gives_the_defaults() -> None:
     assert parse("version: 1") == Config()
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_defaults_are_as_documented() -> None:
     assert Config().model_dump() == {
         "version": 1,
         "model": None,
@@ -155,7 +155,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     }
 
 
-def test_everything_can_be_set() -> None:
+def test_all_keys_can_be_set() -> None:
     assert parse(FULL) == Config(
         models=("claude-sonnet-4", "gpt-5"),
         partials={"severity": ".github/hunkwise/severity.md.j2"},
@@ -211,11 +211,11 @@ def test_everything_can_be_set() -> None:
     )
 
 
-def test_a_built_in_prompt_may_have_a_template_of_ones_own() -> None:
+def test_built_in_prompt_may_have_a_user_template() -> None:
     assert parse("version: 1\nprompts: [{name: review, template: r.j2}]").prompts[0].template == "r.j2"
 
 
-def test_a_configuration_is_frozen() -> None:
+def test_configuration_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Config().deadline = 1.0
 
@@ -376,12 +376,12 @@ WRONG_KEYS = [
 
 
 @pytest.mark.parametrize(("text", "fault"), WRONG)
-def test_a_wrong_file_is_one_sentence_with_its_line(text: str, fault: str) -> None:
+def test_invalid_file_has_one_error_with_line(text: str, fault: str) -> None:
     assert faults_of(text) == [fault]
 
 
 @pytest.mark.parametrize(("text", "fault"), WRONG_KEYS)
-def test_a_wrong_key_is_one_sentence_with_its_line(text: str, fault: str) -> None:
+def test_invalid_key_has_one_error_with_line(text: str, fault: str) -> None:
     assert faults_of(f"version: 1\n\n{text}") == [f"3: {fault}"]
 
 
@@ -401,7 +401,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("key", sorted(set(KNOWN_INPUTS) - set(SHARED_INPUTS) - {"prompts", "audit"}))
-def test_keys_that_only_inputs_may_set_say_why(key: str) -> None:
+def test_keys_only_for_inputs_have_an_explanation(key: str) -> None:
     assert faults_of(f"version: 1\n{key}: x") == [
         f'2: "{key}" cannot be set here ({REASONS.get(key, ADDRESS)}); set it as an input in the workflow'
     ]
@@ -420,7 +420,7 @@ deadline: 1
 """
 
 
-def test_all_faults_are_told_together_in_the_files_order() -> None:
+def test_all_faults_are_reported_in_file_order() -> None:
     assert faults_of(MANY_FAULTS) == [
         '1: "version" is missing; add the line "version: 1" at the top',
         '1: unknown key "fail_on"; did you mean "fail-on"?',
@@ -433,13 +433,13 @@ def test_all_faults_are_told_together_in_the_files_order() -> None:
     ]
 
 
-def test_a_models_list_beside_a_model_is_one_fault() -> None:
+def test_models_list_together_with_model_is_one_fault() -> None:
     assert faults_of("version: 1\nmodel: a\nmodels: [b]") == [
         '3: "model" and "models" are both set; keep "models" alone, its first one is asked first'
     ]
 
 
-def test_the_front_matter_fills_in_what_the_entry_leaves_out() -> None:
+def test_front_matter_completes_the_entry() -> None:
     config = parse("version: 1\nprompts: [{name: review, tools: [], categories: [a]}, {name: verify}]")
     front = FrontMatter(description="said", categories=("b",), tools=("repo_read",))
     fronts = dict.fromkeys(("review", *STAGE_PROMPTS), front) | {"verify": FrontMatter()}
@@ -451,14 +451,14 @@ def test_the_front_matter_fills_in_what_the_entry_leaves_out() -> None:
     assert config.completed(fronts).stage("summary") == summary
 
 
-def test_a_configuration_of_stages_alone_reviews_all_the_same() -> None:
+def test_configuration_of_only_stages_runs_the_default_review() -> None:
     fronts = {name: FrontMatter(description=name) for name in ("review", *STAGE_PROMPTS)}
     completed = parse("version: 1\nprompts: [verify]").completed(fronts)
     assert [prompt.description for prompt in completed.prompts] == ["review", *STAGE_PROMPTS]
     assert [prompt.name for prompt in completed.reviewing] == ["review"]
 
 
-def test_a_completed_configuration_can_still_be_overridden() -> None:
+def test_completed_configuration_can_be_overridden() -> None:
     names = [f"p{n}" for n in range(31)]
     listed = "".join(f"  - {{name: {name}, template: a.j2}}\n" for name in names)
     fronts = dict.fromkeys([*names, *STAGE_PROMPTS], FrontMatter())
@@ -466,14 +466,14 @@ def test_a_completed_configuration_can_still_be_overridden() -> None:
     assert completed.with_overrides({"prompts": ("p1",)}).prompts[0].name == "p1"
 
 
-def test_own_files_are_known_by_their_names() -> None:
+def test_user_files_are_listed_by_name() -> None:
     assert parse(FULL).own_files == {
         "migrations": ".github/hunkwise/migrations.md.j2",
         "partials/severity": ".github/hunkwise/severity.md.j2",
     }
 
 
-def test_a_flood_of_faults_is_counted() -> None:
+def test_number_of_listed_faults_is_limited() -> None:
     faults = faults_of("version: 1\n" + "".join(f"k{n}: 1\n" for n in range(100)))
     assert len(faults) == 31
     assert faults[-1] == " and 70 more faults"
@@ -485,7 +485,7 @@ def test_a_flood_of_faults_is_counted() -> None:
         lambda lines: "\n".join(lines).encode()
     )
 )
-def test_any_bytes_give_a_configuration_or_settings_errors(raw: bytes) -> None:
+def test_any_bytes_are_a_configuration_or_settings_errors(raw: bytes) -> None:
     faults: tuple[str, ...] = ()
     try:
         parse_config(raw, path=PATH)
@@ -494,7 +494,7 @@ def test_any_bytes_give_a_configuration_or_settings_errors(raw: bytes) -> None:
     assert all(fault.startswith(f"{PATH}:") and fault.isprintable() for fault in faults)
 
 
-def test_inputs_stand_above_the_file() -> None:
+def test_inputs_override_the_file() -> None:
     variables = {
         "INPUT_GITHUB-TOKEN": "t",
         "INPUT_FAIL-ON": "none",
@@ -506,19 +506,19 @@ def test_inputs_stand_above_the_file() -> None:
     assert config.max_comments == 10
 
 
-def test_no_input_can_make_a_review_approve() -> None:
+def test_inputs_cannot_enable_approval() -> None:
     inputs = read_inputs({"INPUT_GITHUB-TOKEN": "t", "INPUT_APPROVE": "true"})
     assert Config().with_overrides(inputs.overrides()).approve is False
     assert inputs.warnings == ('Input "approve" is unknown; it is not used.',)
 
 
-def test_the_prompts_input_chooses_among_the_files_and_the_built_in_ones() -> None:
+def test_prompts_input_selects_configured_and_built_in_prompts() -> None:
     config = parse("version: 1\nprompts: [{name: mine, template: a.j2}, {name: other, template: b.j2}]")
     chosen = config.with_overrides({"prompts": ("other", "review")}).prompts
     assert chosen == (PromptSettings(name="other", template="b.j2"), PromptSettings(name="review"))
 
 
-def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
+def test_unknown_prompts_are_an_error_with_suggestion() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(FULL).with_overrides({"prompts": ("migratons", "zzz")})
     known = "review, security, tests, performance, api, docs, audit, verify, summary, answer, explain or migrations"
@@ -529,7 +529,7 @@ def test_prompts_that_nobody_knows_are_told_with_the_nearest() -> None:
     )
 
 
-def test_the_input_prompts_leaves_the_files_stages_as_they_are() -> None:
+def test_prompts_input_does_not_change_stages() -> None:
     config = parse("version: 1\nprompts: [review, {name: verify, template: v.j2}]")
     chosen = config.with_overrides({"prompts": ("security",)})
     assert [(prompt.name, prompt.template) for prompt in chosen.prompts] == [
@@ -541,7 +541,7 @@ def test_the_input_prompts_leaves_the_files_stages_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("model", "models"), [("a", ("a",)), ("a,b", ("a", "b")), (None, ("x", "y"))], ids=["one", "two", "none"]
 )
-def test_the_input_model_may_name_several_and_wins_over_the_file(
+def test_model_input_may_list_several_and_overrides_the_file(
     model: str | None, models: tuple[str, ...]
 ) -> None:
     config = parse("version: 1\nmodels: [x, y]")
@@ -549,7 +549,7 @@ def test_the_input_model_may_name_several_and_wins_over_the_file(
     assert config.with_overrides(overrides).model_order == models
 
 
-def test_the_configuration_of_an_audit_has_its_own_prompts_and_limits() -> None:
+def test_audit_configuration_has_separate_prompts_and_limits() -> None:
     config = parse(FULL).for_audit()
     assert [(prompt.name, prompt.template) for prompt in config.prompts] == [
         ("audit", None),
@@ -560,7 +560,7 @@ def test_the_configuration_of_an_audit_has_its_own_prompts_and_limits() -> None:
     assert (config.fail_on, config.deadline, config.verify) == (Severity.HIGH, 20.0, "strict")
 
 
-def test_an_audit_has_nothing_that_is_only_for_pull_requests() -> None:
+def test_audit_configuration_has_no_pull_request_settings() -> None:
     text = "version: 1\nsummary: full\napprove: true\nmin-coverage: 90\nrequest-changes-on: low"
     config = parse(text).for_audit(
         {"min_coverage": 100, "summary": "full", "request_changes_on": Severity.LOW}
@@ -573,7 +573,7 @@ def test_an_audit_has_nothing_that_is_only_for_pull_requests() -> None:
     )
 
 
-def test_inputs_stand_above_the_settings_of_an_audit() -> None:
+def test_inputs_override_audit_settings() -> None:
     overrides = parse_overrides(
         {"prompts": "review\nmigrations", "min-severity": "low", "max-model-calls": "7"}
     )
@@ -582,7 +582,7 @@ def test_inputs_stand_above_the_settings_of_an_audit() -> None:
     assert (config.min_severity, config.max_model_calls, config.max_credits) == (Severity.LOW, 7, 5.0)
 
 
-def test_the_templates_of_the_stages_are_those_of_the_file_in_an_audit_too() -> None:
+def test_stage_templates_of_the_file_apply_in_an_audit() -> None:
     config = parse("version: 1\nprompts: [review, {name: verify, template: v.j2}]").for_audit()
     assert [(prompt.name, prompt.template) for prompt in config.prompts] == [
         ("audit", None),
@@ -590,7 +590,7 @@ def test_the_templates_of_the_stages_are_those_of_the_file_in_an_audit_too() -> 
     ]
 
 
-def test_a_prompt_of_audits_alone_does_not_run_on_pull_requests() -> None:
+def test_audit_prompt_does_not_run_on_pull_requests() -> None:
     own = "prompts: [{name: old, template: old.j2}, {name: docs, paths: [a/]}, tests, security]"
     config = parse(f"version: 1\nprompts: [review, {{name: tests, paths: [b/]}}]\naudit: {{{own}}}")
     audited = config.for_audit()
@@ -604,11 +604,11 @@ def test_a_prompt_of_audits_alone_does_not_run_on_pull_requests() -> None:
     assert [prompt.name for prompt in config.reviewing] == ["review", "tests"]
     chosen = config.for_audit({"prompts": ("old", "review")})
     assert [prompt.name for prompt in chosen.prompts] == ["old", "review"]
-    shown = config.audit.model_dump(mode="json", by_alias=True)["prompts"]
-    assert [each if isinstance(each, str) else each["name"] for each in shown] == [
+    listed = config.audit.model_dump(mode="json", by_alias=True)["prompts"]
+    assert [each if isinstance(each, str) else each["name"] for each in listed] == [
         "old",
         "docs",
         "tests",
         "security",
     ]
-    assert shown[2:] == ["tests", "security"]
+    assert listed[2:] == ["tests", "security"]

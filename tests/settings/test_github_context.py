@@ -36,7 +36,7 @@ NEEDED = {
 }
 
 
-def test_three_variables_are_enough() -> None:
+def test_three_variables_are_sufficient() -> None:
     assert read_environment(NEEDED) == RunnerEnvironment(
         "pull_request",
         Path("/e.json"),
@@ -48,8 +48,8 @@ def test_three_variables_are_enough() -> None:
     )
 
 
-def test_everything_that_the_runner_says_is_read() -> None:
-    said = NEEDED | {
+def test_all_variables_of_the_runner_are_read() -> None:
+    variables = NEEDED | {
         "GITHUB_API_URL": "https://ghe.example/api/v3/",
         "GITHUB_SERVER_URL": "https://ghe.example",
         "GITHUB_SHA": "a" * 40,
@@ -65,7 +65,7 @@ def test_everything_that_the_runner_says_is_read() -> None:
         "GITHUB_WORKFLOW": "Review",
         "GITHUB_ACTOR": "mona",
     }
-    assert read_environment(said) == RunnerEnvironment(
+    assert read_environment(variables) == RunnerEnvironment(
         "pull_request",
         Path("/e.json"),
         "octo/re.po",
@@ -88,7 +88,7 @@ def test_everything_that_the_runner_says_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "inside", "outside"),
+    ("variables", "inside", "outside"),
     [
         (
             {"RUNNER_TEMP": "/github/runner_temp", "RUNNER_WORKSPACE": "/home/runner/work/repo"},
@@ -110,14 +110,14 @@ def test_everything_that_the_runner_says_is_read() -> None:
     ],
     ids=["mounted", "mounted, host unknown", "not mounted", "by hand", "none"],
 )
-def test_in_a_container_reports_are_written_where_later_steps_can_find_them(
-    said: dict[str, str], inside: str, outside: str
+def test_reports_of_a_container_are_written_into_the_workspace(
+    variables: dict[str, str], inside: str, outside: str
 ) -> None:
-    environment = read_environment(NEEDED | {"GITHUB_WORKSPACE": "/github/workspace"} | said)
+    environment = read_environment(NEEDED | {"GITHUB_WORKSPACE": "/github/workspace"} | variables)
     assert environment.reports == ReportFolder(Path(inside), Path(outside))
 
 
-def test_all_that_is_missing_is_told_together() -> None:
+def test_all_missing_variables_are_reported() -> None:
     with pytest.raises(SettingsError) as caught:
         read_environment({})
     assert caught.value.faults == (
@@ -158,7 +158,7 @@ def test_all_that_is_missing_is_told_together() -> None:
         ),
     ],
 )
-def test_a_wrong_variable_is_one_sentence(name: str, text: str, fault: str) -> None:
+def test_invalid_variable_has_one_error(name: str, text: str, fault: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_environment(NEEDED | {name: text})
     assert caught.value.faults == (fault,)
@@ -172,7 +172,7 @@ REMEDY = "GITHUB_EVENT_PATH must name the file that the runner wrote for this ev
 
 @functools.cache
 def examples(event: str) -> list[dict[str, Any]]:
-    """GitHub's own example payloads of an event (npm's @octokit/webhooks-examples)."""
+    """Returns GitHub's example payloads of an event (npm's @octokit/webhooks-examples)."""
     events = json.loads(EXAMPLES.read_text())
     return next(entry["examples"] for entry in events if entry["name"] == event)
 
@@ -183,7 +183,7 @@ def example(action: str) -> dict[str, Any]:
 
 
 def ended_run() -> dict[str, Any]:
-    """GitHub's example of a run that ended, as if a pull request from a fork had started it."""
+    """Returns GitHub's example of a completed run, changed to a run of a pull request from a fork."""
     payload = copy.deepcopy(examples("workflow_run")[1])
     payload["repository"]["full_name"] = REPOSITORY
     payload["workflow_run"] |= {"event": "pull_request", "head_sha": HEAD, "pull_requests": []}
@@ -198,16 +198,16 @@ def read(
     return read_event(name, raw, repository=REPOSITORY, pull_request=pull_request, publishing=publishing)
 
 
-def fault_of(payload: object, *words: Any, **given: Any) -> str:
+def fault_of(payload: object, *arguments: Any, **options: Any) -> str:
     with pytest.raises(SettingsError) as caught:
-        read(payload, *words, **given)
+        read(payload, *arguments, **options)
     (fault,) = caught.value.faults
     return fault
 
 
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target"])
 @pytest.mark.parametrize("action", ["opened", "synchronize", "reopened", "ready_for_review"])
-def test_new_code_is_reviewed(name: str, action: str) -> None:
+def test_new_code_has_a_review_task(name: str, action: str) -> None:
     task = read(example(action), name)
     assert task == ReviewTask(REPOSITORY, 2, HEAD, BASE, fork=False, action=action)
     assert task.automatic
@@ -223,10 +223,10 @@ def test_review_that_a_person_requested_is_not_automatic(action: str) -> None:
 
 
 @pytest.mark.parametrize("payload", examples("pull_request"), ids=lambda payload: payload["action"])
-def test_every_example_of_github_is_understood(payload: dict[str, Any]) -> None:
-    asked = read(payload)
+def test_every_example_of_github_is_parsed(payload: dict[str, Any]) -> None:
+    task = read(payload)
     new = payload["action"] in ("opened", "synchronize", "reopened", "ready_for_review")
-    assert isinstance(asked, ReviewTask if new else NothingToDo)
+    assert isinstance(task, ReviewTask if new else NothingToDo)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_every_example_of_github_is_understood(payload: dict[str, Any]) -> None:
         ("synchronize", {"state": "closed"}, "Pull request #2 is closed."),
     ],
 )
-def test_nothing_to_do_says_why(action: str, changed: dict[str, object], why: str) -> None:
+def test_event_without_task_has_a_reason(action: str, changed: dict[str, object], why: str) -> None:
     payload = example(action)
     payload["pull_request"] |= changed
     assert read(payload) == NothingToDo(why)
@@ -258,7 +258,7 @@ def test_nothing_to_do_says_why(action: str, changed: dict[str, object], why: st
         ([], False),
     ],
 )
-def test_an_edit_is_reviewed_where_the_base_changed(changes: object, reviewed: bool) -> None:
+def test_edit_is_reviewed_if_the_base_changed(changes: object, reviewed: bool) -> None:
     payload = example("opened") | {"action": "edited", "changes": changes}
     assert isinstance(read(payload), ReviewTask) is reviewed
 
@@ -271,7 +271,7 @@ def test_an_edit_is_reviewed_where_the_base_changed(changes: object, reviewed: b
         ({"full_name": "codertocat/hello-world"}, False),
     ],
 )
-def test_a_fork_is_known_by_the_heads_repository(repo: object, fork: bool) -> None:
+def test_fork_is_recognized_by_head_repository(repo: object, fork: bool) -> None:
     payload = example("opened")
     payload["pull_request"]["head"]["repo"] = repo
     task = read(payload)
@@ -280,13 +280,13 @@ def test_a_fork_is_known_by_the_heads_repository(repo: object, fork: bool) -> No
 
 
 @pytest.mark.parametrize("payload", examples("workflow_dispatch"))
-def test_a_dispatched_run_reviews_the_pull_request_of_its_input(payload: dict[str, Any]) -> None:
+def test_dispatched_run_reviews_pull_request_of_input(payload: dict[str, Any]) -> None:
     raw = json.dumps(payload).encode()
     task = read_event("workflow_dispatch", raw, repository="octo-org/octo-repo", pull_request=7)
     assert task == ReviewTask("octo-org/octo-repo", 7, None, None, fork=False, action="workflow_dispatch")
 
 
-def test_a_dispatched_run_without_its_input_is_told_how_to_give_it() -> None:
+def test_dispatched_run_without_input_is_an_error_with_hint() -> None:
     assert fault_of({"repository": {"full_name": REPOSITORY}}, "workflow_dispatch") == (
         'Input "pull-request" is missing, and workflow_dispatch names no pull request by itself; declare an'
         ' input in the workflow ("on: workflow_dispatch: inputs: pull-request:") and pass it on ("with:'
@@ -294,7 +294,7 @@ def test_a_dispatched_run_without_its_input_is_told_how_to_give_it() -> None:
     )
 
 
-def test_the_input_may_repeat_the_events_number_and_not_contradict_it() -> None:
+def test_input_must_match_the_number_of_the_event() -> None:
     assert isinstance(read(example("opened"), pull_request=2), ReviewTask)
     assert fault_of(example("opened"), pull_request=3) == (
         'Input "pull-request" is 3, but the event is about #2; leave the input out (it is for'
@@ -303,7 +303,7 @@ def test_the_input_may_repeat_the_events_number_and_not_contradict_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["push", "issues", "merge_group", ""])
-def test_other_events_are_told_what_is_handled(name: str) -> None:
+def test_other_events_are_an_error_with_supported_events(name: str) -> None:
     assert fault_of({}, name) == (
         f'The event "{name}" cannot be reviewed; run hunkwise on pull_request, pull_request_target or'
         " workflow_dispatch, on schedule for an audit, or on issue_comment or pull_request_review_comment for"
@@ -414,20 +414,18 @@ def test_a_command_is_neither_a_report_nor_an_audit(event: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "stage"),
+    ("name", "audit", "stage"),
     [("schedule", None, AuditStage.ALL)]
     + [(name, stage, stage) for name in ("schedule", "workflow_dispatch") for stage in AuditStage],
 )
-def test_an_audit_is_about_the_commit_of_its_run(
-    name: str, given: AuditStage | None, stage: AuditStage
-) -> None:
+def test_audit_task_has_the_commit_of_the_run(name: str, audit: AuditStage | None, stage: AuditStage) -> None:
     payload = b'{"schedule": "23 3 * * 1", "workflow": ".github/workflows/audit.yml"}'
-    task = read_event(name, payload, repository=REPOSITORY, pull_request=None, audit=given, sha=HEAD)
+    task = read_event(name, payload, repository=REPOSITORY, pull_request=None, audit=audit, sha=HEAD)
     assert task == AuditTask(REPOSITORY, HEAD, stage)
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "sha", "fault"),
+    ("name", "audit", "sha", "fault"),
     [
         (
             "pull_request",
@@ -439,22 +437,20 @@ def test_an_audit_is_about_the_commit_of_its_run(
         ("schedule", None, "main", 'GITHUB_SHA must be the SHA of the commit to audit, not "main".'),
     ],
 )
-def test_an_audit_that_is_not_possible_is_one_sentence(
-    name: str, given: AuditStage | None, sha: str, fault: str
-) -> None:
+def test_impossible_audit_has_one_error(name: str, audit: AuditStage | None, sha: str, fault: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        read_event(name, b"{}", repository=REPOSITORY, pull_request=None, audit=given, sha=sha)
+        read_event(name, b"{}", repository=REPOSITORY, pull_request=None, audit=audit, sha=sha)
     assert caught.value.faults == (fault,)
 
 
-def test_no_report_is_published_on_a_schedule() -> None:
+def test_publishing_on_a_schedule_is_an_error() -> None:
     assert fault_of({}, "schedule", publishing=True) == (
         'On the event "schedule" no report can be published; run hunkwise with "publish" on workflow_run,'
         " pull_request, pull_request_target or workflow_dispatch."
     )
 
 
-def test_an_ended_run_is_nothing_to_review_but_its_report_can_be_published() -> None:
+def test_completed_run_can_only_be_published() -> None:
     assert fault_of(ended_run(), "workflow_run") == (
         'The event workflow_run brings no change to review; set the input "publish" to the path of the JSON'
         " report that the run which ended has made, or run hunkwise on pull_request, pull_request_target or"
@@ -468,12 +464,12 @@ def test_an_ended_run_is_nothing_to_review_but_its_report_can_be_published() -> 
 @pytest.mark.parametrize(
     ("place", "put", "field", "value"),
     [
-        ("workflow_run.pull_requests", [], "number", 7),  # the input's
+        ("workflow_run.pull_requests", [], "number", 7),  # from the input
         ("workflow_run.conclusion", "failure", "conclusion", "failure"),  # a gate was reached
         ("workflow_run.head_repository", None, "head_repository", None),  # a deleted fork
     ],
 )
-def test_the_report_of_an_ended_run_is_published(place: str, put: object, field: str, value: object) -> None:
+def test_report_of_a_completed_run_is_published(place: str, put: object, field: str, value: object) -> None:
     task = read(_with(ended_run(), place, put), "workflow_run", 7, publishing=True)
     assert isinstance(task, PublishTask)
     assert getattr(task, field) == value
@@ -491,11 +487,11 @@ def test_the_report_of_an_ended_run_is_published(place: str, put: object, field:
         ),
     ],
 )
-def test_other_runs_leave_nothing_to_publish(place: str, put: str, why: str) -> None:
+def test_other_runs_have_nothing_to_publish(place: str, put: str, why: str) -> None:
     assert read(_with(ended_run(), place, put), "workflow_run", publishing=True) == NothingToDo(why)
 
 
-def test_a_report_can_be_published_by_the_number_of_its_pull_request_or_by_its_own_word() -> None:
+def test_report_is_published_by_pull_request_number_or_by_its_contents() -> None:
     payload = {"repository": {"full_name": REPOSITORY}}
     for number in (7, None):
         task = read(payload, "workflow_dispatch", pull_request=number, publishing=True)
@@ -503,7 +499,7 @@ def test_a_report_can_be_published_by_the_number_of_its_pull_request_or_by_its_o
         assert not task.automatic
 
 
-def test_a_report_is_published_on_the_pull_request_of_the_event() -> None:
+def test_report_is_published_on_pull_request_of_the_event() -> None:
     payload = example("synchronize")
     payload["pull_request"]["head"]["repo"]["full_name"] = "mona/Hello-World"
     assert read(payload, publishing=True) == PublishTask(REPOSITORY, HEAD, "mona/Hello-World", None, "", 2)
@@ -525,11 +521,11 @@ def test_a_report_is_published_on_the_pull_request_of_the_event() -> None:
     ],
     ids=["empty", "cut", "utf-16", "huge number", "deep", "huge"],
 )
-def test_a_payload_that_cannot_be_read_is_one_sentence(payload: bytes, fault: str) -> None:
+def test_unreadable_payload_has_one_error(payload: bytes, fault: str) -> None:
     assert fault_of(payload) == f"{fault}; {REMEDY}"
 
 
-def test_a_byte_order_mark_is_accepted() -> None:
+def test_byte_order_mark_is_accepted() -> None:
     assert isinstance(read(b"\xef\xbb\xbf" + json.dumps(example("opened")).encode()), ReviewTask)
 
 
@@ -567,7 +563,7 @@ def test_a_byte_order_mark_is_accepted() -> None:
         ("workflow_run.conclusion", None, "text at workflow_run.conclusion (found nothing)"),
     ],
 )
-def test_a_wrong_shape_is_named_by_its_place(place: str, put: object, found: str) -> None:
+def test_error_names_location_of_invalid_value(place: str, put: object, found: str) -> None:
     name, whole = "pull_request", example("opened")
     if place.startswith("workflow_run"):
         name, whole = "workflow_run", ended_run()
@@ -577,7 +573,7 @@ def test_a_wrong_shape_is_named_by_its_place(place: str, put: object, found: str
     assert fault == f"The event payload has no {found}; {REMEDY}"
 
 
-def test_the_payload_of_another_repository_is_refused() -> None:
+def test_payload_of_another_repository_is_an_error() -> None:
     payload = example("opened")
     payload["repository"]["full_name"] = "mona/other"
     assert fault_of(payload) == (
@@ -612,7 +608,7 @@ ALL_EVENTS = (*PUBLISHING_EVENTS, *COMMAND_EVENTS)
     st.booleans(),
     st.binary() | JSON.map(lambda found: json.dumps(found).encode()),
 )
-def test_any_payload_gives_settings_errors_only(name: str, publishing: bool, payload: bytes) -> None:
+def test_any_payload_raises_only_settings_errors(name: str, publishing: bool, payload: bytes) -> None:
     with pytest.raises(SettingsError):
         read(payload, name, publishing=publishing)
 
@@ -622,7 +618,7 @@ def test_any_payload_gives_settings_errors_only(name: str, publishing: bool, pay
     st.booleans(),
     st.lists(st.tuples(st.sampled_from(PLACES), JSON), max_size=3),
 )
-def test_any_change_to_a_payload_gives_a_task_or_a_settings_error(
+def test_any_changed_payload_gives_a_task_or_a_settings_error(
     name: str, publishing: bool, changes: list[tuple[str, Any]]
 ) -> None:
     payload: Any = ended_run() if name == "workflow_run" else example("opened")
@@ -631,11 +627,11 @@ def test_any_change_to_a_payload_gives_a_task_or_a_settings_error(
     for place, put in changes:
         payload = _with(payload, place, put)
     try:
-        asked: object = read(payload, name, publishing=publishing)
+        task: object = read(payload, name, publishing=publishing)
     except SettingsError as error:
-        asked = error.faults
-    task = CommandTask if name in COMMAND_EVENTS else ReviewTask
-    assert isinstance(asked, (PublishTask if publishing else task) | NothingToDo | tuple)
+        task = error.faults
+    expected = CommandTask if name in COMMAND_EVENTS else ReviewTask
+    assert isinstance(task, (PublishTask if publishing else expected) | NothingToDo | tuple)
 
 
 def _with(payload: Any, place: str, put: object) -> Any:

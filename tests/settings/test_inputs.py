@@ -22,8 +22,8 @@ TOKEN = "ghs_0123456789abcdefghij"
 
 def environ(**inputs: str) -> dict[str, str]:
     """Returns the runner's variables for a github-token and these inputs."""
-    named = {"github_token": TOKEN} | inputs
-    return {f"INPUT_{name.upper().replace('_', '-')}": text for name, text in named.items()}
+    values = {"github_token": TOKEN} | inputs
+    return {f"INPUT_{name.upper().replace('_', '-')}": text for name, text in values.items()}
 
 
 def faults_of(**inputs: str) -> list[str]:
@@ -32,16 +32,16 @@ def faults_of(**inputs: str) -> list[str]:
     return list(caught.value.faults)
 
 
-def test_a_token_alone_is_enough() -> None:
+def test_only_token_is_required() -> None:
     assert read_inputs(environ()) == Inputs(github_token=TOKEN, copilot_token=TOKEN)
 
 
-def test_inputs_that_github_sets_to_nothing_are_not_set() -> None:
+def test_empty_inputs_are_not_set() -> None:
     empty = dict.fromkeys((f"INPUT_{name.upper()}" for name in KNOWN_INPUTS), "")
     assert read_inputs(empty | environ()) == read_inputs(environ())
 
 
-def test_all_inputs_are_read() -> None:
+def test_all_inputs_are_parsed() -> None:
     inputs = read_inputs(
         environ(
             copilot_token="github_pat_abc",
@@ -111,7 +111,7 @@ def test_all_inputs_are_read() -> None:
     assert inputs.secrets == (TOKEN, "github_pat_abc", "c0nn", "k3y")
 
 
-def test_underscores_are_taken_for_dashes_and_dashes_win() -> None:
+def test_underscores_are_dashes_and_dashes_have_precedence() -> None:
     variables = {
         "INPUT_GITHUB_TOKEN": " t1\n",
         "INPUT_MODEL": "m",
@@ -123,19 +123,19 @@ def test_underscores_are_taken_for_dashes_and_dashes_win() -> None:
     assert inputs.warnings == ()
 
 
-def test_the_runners_own_tokens_are_secrets_too() -> None:
+def test_tokens_of_the_runner_are_secrets() -> None:
     runner = {"ACTIONS_RUNTIME_TOKEN": "runtime", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "identity"}
     inputs = read_inputs({"INPUT_GITHUB-TOKEN": TOKEN, **runner})
     assert inputs.secrets == (TOKEN, "runtime", "identity")
     assert "runtime" not in repr(inputs)
 
 
-def test_inputs_are_frozen_and_hide_their_secrets() -> None:
+def test_inputs_are_frozen_and_repr_has_no_secrets() -> None:
     inputs = read_inputs(environ(provider_base_url="https://x.example", provider_api_key="k3y", model="m"))
     assert TOKEN not in repr(inputs)
     assert "k3y" not in repr(inputs)
     with pytest.raises(FrozenInstanceError):
-        inputs.full_review = True  # type: ignore[misc]  # the point of the test
+        inputs.full_review = True  # type: ignore[misc]  # raises, as tested here
 
 
 GATE = "none, low, medium, high or critical"
@@ -209,7 +209,7 @@ ADDRESSES = [
     ("name", "text", "fault"),
     [*VALUES, *PATHS] + [("copilot_url", text, fault) for text, fault in ADDRESSES],
 )
-def test_a_wrong_input_is_one_sentence_with_its_remedy(name: str, text: str, fault: str) -> None:
+def test_invalid_input_has_one_error_with_hint(name: str, text: str, fault: str) -> None:
     assert faults_of(**{name: text}) == [fault]
 
 
@@ -242,12 +242,12 @@ URLS = [
 
 
 @pytest.mark.parametrize(("text", "fault"), URLS)
-def test_a_wrong_base_url_is_said_without_showing_it(text: str, fault: str) -> None:
+def test_invalid_base_url_is_an_error_without_the_value(text: str, fault: str) -> None:
     assert faults_of(provider_base_url=text, model="m") == [f'Input "provider-base-url" {fault}.']
 
 
 @pytest.mark.parametrize("host", ["models", "models.internal", "10.0.0.8", "[fd00::1]"])
-def test_an_unencrypted_private_provider_is_a_warning(host: str) -> None:
+def test_unencrypted_private_provider_is_a_warning(host: str) -> None:
     inputs = read_inputs(environ(provider_base_url=f"http://{host}:8000/v1", model="m"))
     assert inputs.provider is not None
     assert inputs.provider.base_url == f"http://{host}:8000/v1"
@@ -258,13 +258,13 @@ def test_an_unencrypted_private_provider_is_a_warning(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "x.localhost", "127.0.0.2", "[::1]"])
-def test_loopback_needs_no_encryption(host: str) -> None:
+def test_unencrypted_loopback_is_accepted(host: str) -> None:
     inputs = read_inputs(environ(provider_base_url=f"http://{host}/v1", model="m"))
     assert inputs.provider == Provider("openai", f"http://{host}/v1")
     assert (inputs.warnings, inputs.secrets) == ((), (TOKEN,))
 
 
-def test_a_public_copilot_url_is_a_warning() -> None:
+def test_public_copilot_url_is_a_warning() -> None:
     assert read_inputs(environ(copilot_url="cli.example.com:4321")).warnings == (
         'Input "copilot-url": the connection to cli.example.com:4321 is not encrypted;'
         " use it within a private network only.",
@@ -324,7 +324,7 @@ CLASSIC = (
         ),
     ],
 )
-def test_rules_across_inputs_are_one_sentence_each(inputs: dict[str, str], fault: str) -> None:
+def test_conflicting_inputs_have_one_error(inputs: dict[str, str], fault: str) -> None:
     assert faults_of(**inputs) == [fault]
 
 
@@ -332,18 +332,18 @@ def test_rules_across_inputs_are_one_sentence_each(inputs: dict[str, str], fault
     "inputs",
     [{"copilot_url": "cli:1"}, OWN],
 )
-def test_a_classic_token_is_taken_where_copilot_is_not_asked(inputs: dict[str, str]) -> None:
+def test_classic_token_is_accepted_without_copilot(inputs: dict[str, str]) -> None:
     assert read_inputs(environ(copilot_token="ghp_abc", **inputs)).copilot_token == "ghp_abc"
 
 
-def test_a_report_to_publish_needs_neither_model_nor_copilot_token() -> None:
+def test_publishing_needs_no_model_or_copilot_token() -> None:
     inputs = read_inputs(environ(github_token="ghp_abc", publish="reports/report.json", fail_on="high"))
     assert inputs.publish_report == Path("reports/report.json")
     assert inputs.overrides() == {"fail_on": Severity.HIGH}
     assert inputs.warnings == ()
 
 
-def test_what_only_a_review_needs_is_named_beside_a_report_to_publish() -> None:
+def test_review_inputs_are_reported_when_publishing() -> None:
     inputs = read_inputs(
         environ(
             publish="report.json",
@@ -360,7 +360,7 @@ def test_what_only_a_review_needs_is_named_beside_a_report_to_publish() -> None:
 
 
 @pytest.mark.parametrize("text", ["true", "False", "a\x1bb"])
-def test_a_report_to_publish_is_named_by_its_path(text: str) -> None:
+def test_publish_input_must_be_a_path(text: str) -> None:
     (fault,) = faults_of(publish=text)
     assert fault.startswith(
         'Input "publish" must be the path of a JSON report that another workflow made, such'
@@ -374,7 +374,7 @@ AUDIT_SHARD = "the number of a shard, such as ${{ matrix.shard }}"
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
+    ("texts", "expected"),
     [
         ({}, AuditInputs()),
         ({"audit": "all"}, AuditInputs(AuditStage.ALL)),
@@ -390,14 +390,14 @@ AUDIT_SHARD = "the number of a shard, such as ${{ matrix.shard }}"
         ),
     ],
 )
-def test_the_inputs_of_an_audit_are_read(given: dict[str, str], read: AuditInputs) -> None:
-    inputs = read_inputs(environ(**given))
-    assert (inputs.audit, inputs.warnings) == (read, ())
-    assert inputs.asks_model is (read.stage in (None, AuditStage.ALL, AuditStage.RUN))
+def test_audit_inputs_are_parsed(texts: dict[str, str], expected: AuditInputs) -> None:
+    inputs = read_inputs(environ(**texts))
+    assert (inputs.audit, inputs.warnings) == (expected, ())
+    assert inputs.asks_model is (expected.stage in (None, AuditStage.ALL, AuditStage.RUN))
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"),
+    ("inputs", "fault"),
     [
         (
             {"audit": "plam"},
@@ -449,17 +449,15 @@ def test_the_inputs_of_an_audit_are_read(given: dict[str, str], read: AuditInput
         ),
     ],
 )
-def test_inputs_that_do_not_fit_the_stage_of_an_audit_are_one_sentence(
-    given: dict[str, str], fault: str
-) -> None:
-    assert faults_of(**given) == [fault]
+def test_inputs_that_do_not_fit_the_audit_stage_have_one_error(inputs: dict[str, str], fault: str) -> None:
+    assert faults_of(**inputs) == [fault]
 
 
-def test_a_stage_of_an_audit_that_asks_no_model_needs_no_copilot_token() -> None:
+def test_audit_stage_without_model_needs_no_copilot_token() -> None:
     inputs = read_inputs(environ(github_token="ghp_abc", audit="plan", model="m", prompts="review"))
     assert (inputs.asks_model, inputs.warnings) == (False, ())
-    given = {"audit": "merge", "plan": "p", "parts": "p", "copilot_token": "github_pat_a"}
-    assert read_inputs(environ(**given)).warnings == (
+    texts = {"audit": "merge", "plan": "p", "parts": "p", "copilot_token": "github_pat_a"}
+    assert read_inputs(environ(**texts)).warnings == (
         'Input "copilot-token" is not used: "audit: merge" asks no model; leave it out.',
     )
     assert faults_of(github_token="ghp_abc", audit="all") == [
@@ -467,7 +465,7 @@ def test_a_stage_of_an_audit_that_asks_no_model_needs_no_copilot_token() -> None
     ]
 
 
-def test_all_faults_are_told_together() -> None:
+def test_all_faults_are_reported_together() -> None:
     assert faults_of(github_token="", fail_on="x", max_comments="y", config="/", copilot_url="z") == [
         'Input "github-token" is missing; leave it at its default ${{ github.token }}, or set it to a token'
         " that may read the pull request and write reviews.",
@@ -480,7 +478,7 @@ def test_all_faults_are_told_together() -> None:
 
 
 @pytest.mark.parametrize("misplaced", [TOKEN, f"x{TOKEN}", "ghp_abc", "github_pat_x", "sk-abc"])
-def test_a_token_in_the_wrong_input_is_not_shown(misplaced: str) -> None:
+def test_misplaced_token_is_not_shown(misplaced: str) -> None:
     assert faults_of(fail_on=misplaced) == [
         'Input "fail-on" must be none, low, medium, high or critical, not a value that looks like a token'
         " (not shown)."
@@ -498,7 +496,7 @@ def test_unknown_inputs_are_warnings() -> None:
 
 @settings(deadline=None)  # the first example imports pydantic
 @given(st.dictionaries(st.sampled_from(KNOWN_INPUTS), st.text()))
-def test_any_inputs_give_inputs_or_faults_without_secrets(texts: dict[str, str]) -> None:
+def test_any_inputs_are_parsed_or_faults_without_secrets(texts: dict[str, str]) -> None:
     canary = "c4n4ryc4n4ry"
     variables = {f"INPUT_{name.upper()}": text for name, text in texts.items()}
     for name in ("GITHUB-TOKEN", "PROVIDER-API-KEY"):
@@ -512,7 +510,7 @@ def test_any_inputs_give_inputs_or_faults_without_secrets(texts: dict[str, str])
     assert all(fault.endswith((".", "?")) for fault in faults)
 
 
-def test_inputs_are_read_without_heavy_imports() -> None:
+def test_inputs_are_read_without_slow_imports() -> None:
     script = (
         "import sys, hunkwise.settings.inputs, hunkwise.settings.github_context;"
         "print(sorted({'pydantic', 'yaml', 'jinja2', 'github', 'copilot', 'asyncio', 'difflib', 'tempfile',"
@@ -523,17 +521,17 @@ def test_inputs_are_read_without_heavy_imports() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN_INPUTS)
-def test_an_input_that_is_too_long_is_named_and_not_shown(name: str) -> None:
+def test_too_long_input_is_an_error_without_the_value(name: str) -> None:
     assert faults_of(**{name: "z" * (MAX_INPUT + 1)}) == [
         f'Input "{name}" has 10,001 characters, and at most 10,000 are taken; shorten it.'
     ]
 
 
-def test_an_input_of_the_greatest_length_is_read_like_others() -> None:
+def test_input_of_maximum_length_is_parsed() -> None:
     assert read_inputs(environ(config="c" * MAX_INPUT)).config_path == "c" * MAX_INPUT
 
 
-def test_prompts_and_addresses_beyond_those_that_are_used_are_counted() -> None:
+def test_unused_prompts_and_addresses_are_counted() -> None:
     prompts = "\n".join(f"p{number}" for number in range(33))
     addresses = ",".join(f"127.0.0.1:{number}" for number in range(1, 12))
     assert faults_of(prompts=prompts) == [
@@ -544,7 +542,7 @@ def test_prompts_and_addresses_beyond_those_that_are_used_are_counted() -> None:
     ]
 
 
-def test_unknown_inputs_beyond_the_first_are_counted() -> None:
+def test_further_unknown_inputs_are_counted() -> None:
     warnings = read_inputs(environ() | {f"INPUT_LEAKED_{number:03}": "x" for number in range(500)}).warnings
     assert len(warnings) == MAX_UNKNOWN + 1
     assert warnings[-1] == "490 more inputs are unknown."
@@ -582,7 +580,7 @@ def test_unknown_inputs_beyond_the_first_are_counted() -> None:
         ("https://github.com\n", None),
     ],
 )
-def test_a_servers_own_token_is_for_the_copilot_of_that_server_only(server: str, host: str | None) -> None:
+def test_server_token_is_only_for_copilot_of_that_server(server: str, host: str | None) -> None:
     runner = {"GITHUB_SERVER_URL": server}
     assert copilot_host(runner) == host
     refused = []
@@ -604,5 +602,5 @@ def test_a_servers_own_token_is_for_the_copilot_of_that_server_only(server: str,
         {"publish": "report.json"},
     ],
 )
-def test_where_the_servers_token_is_not_for_a_model_any_server_will_do(inputs: dict[str, str]) -> None:
+def test_any_server_is_accepted_without_a_model(inputs: dict[str, str]) -> None:
     assert read_inputs(environ(**inputs) | {"GITHUB_SERVER_URL": "https://ghes.corp.example"})

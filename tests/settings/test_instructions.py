@@ -43,18 +43,18 @@ RULES = ".github/instructions/py.instructions.md"
         (RULES, b"---\nnever closed\napplyTo: '*'\nNo.", None),
     ],
 )
-def test_a_file_is_read_as_github_reads_it(path: str, content: bytes, found: Instructions | None) -> None:
+def test_file_is_parsed_as_by_github(path: str, content: bytes, found: Instructions | None) -> None:
     assert read_instructions(path, content) == found
 
 
-def test_a_long_file_is_cut() -> None:
+def test_long_file_is_cut() -> None:
     found = read_instructions("AGENTS.md", b"x" * 200_000)
     assert found is not None
     assert len(found.text) == 100_000
 
 
 @pytest.mark.parametrize("folder", ["src", "a/b", "!x", "*", "[a]", "{a,b}", "a\\b", "**", "with blank"])
-def test_nested_instructions_speak_of_what_is_below_their_folder_alone(folder: str) -> None:
+def test_nested_instructions_apply_only_below_their_folder(folder: str) -> None:
     found = read_instructions(f"{folder}/AGENTS.md", b"Be exact.")
     assert found is not None
     assert matches(found.apply_to, f"{folder}/c.py")
@@ -64,11 +64,11 @@ def test_nested_instructions_speak_of_what_is_below_their_folder_alone(folder: s
 
 
 @pytest.mark.parametrize("braces", ["{a,b}" * 40, "{" * 500 + "a,b" + "}" * 500, "}a,b{", "{a,b"])
-def test_braces_without_measure_stay_few(braces: str) -> None:
+def test_number_of_expanded_braces_is_limited(braces: str) -> None:
     found = read_instructions(RULES, f"---\napplyTo: 'x{braces}'\n---\nNo.".encode())
     assert found is not None
     assert len(found.apply_to) <= MAX_GLOBS
 
 
-def test_folders_of_changed_files_are_those_that_contain_them() -> None:
+def test_folders_of_changed_files_contain_them() -> None:
     assert folders_of(["a/b/c.py", "a/d.py", "e.py", "f/g.py"]) == ("a", "f", "a/b")

@@ -35,7 +35,7 @@ def faults_of(text: str) -> list[str]:
     return [fault.removeprefix(PATH + ":") for fault in caught.value.faults]
 
 
-def test_everything_can_be_set() -> None:
+def test_all_keys_can_be_set() -> None:
     front, body = read_front_matter(FULL + "Review {{ 1 }}.", PATH)
     assert front == FrontMatter(
         description="What locks a large table.",
@@ -62,14 +62,14 @@ def test_everything_can_be_set() -> None:
         "{# --- #}\n---\n",
     ],
 )
-def test_a_template_without_front_matter_is_itself(text: str) -> None:
+def test_template_without_front_matter_is_unchanged(text: str) -> None:
     assert read_front_matter(text, PATH) == (FrontMatter(), text)
     assert read_front_matter("\ufeff" + text, PATH) == (FrontMatter(), text)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_line_ends_and_marks_of_every_system_are_taken(end: str, mark: str) -> None:
+def test_line_endings_and_byte_order_marks_are_accepted(end: str, mark: str) -> None:
     text = mark + "---\ndescription: said\n--- \t\none\ntwo {{ nothing }}\n".replace("\n", end)
     front, body = read_front_matter(text, PATH)
     assert front == FrontMatter(description="said")
@@ -80,13 +80,13 @@ def test_line_ends_and_marks_of_every_system_are_taken(end: str, mark: str) -> N
 @pytest.mark.parametrize(
     "text", ["---\n---\nx", "---\n# a comment\n---\nx", "---\n\n---\nx", "---\n{}\n---\nx"]
 )
-def test_front_matter_may_say_nothing(text: str) -> None:
+def test_front_matter_may_be_empty(text: str) -> None:
     front, body = read_front_matter(text, PATH)
     assert front == FrontMatter()
     assert Renderer({"mine": body}).render("mine", {}) == "x\n"
 
 
-def test_a_template_may_end_with_its_front_matter_and_hold_more_dashes() -> None:
+def test_template_may_be_only_front_matter_or_have_more_dashes() -> None:
     assert read_front_matter("---\ntools: []\n---", PATH)[0] == FrontMatter(tools=())
     body = read_front_matter("---\n---\nabove\n---\n- below", PATH)[1]
     assert Renderer({"mine": body}).render("mine", {}) == "above\n---\n- below\n"
@@ -120,33 +120,33 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("matter", "fault"), WRONG)
-def test_a_wrong_key_is_one_sentence_with_the_files_line(matter: str, fault: str) -> None:
+def test_invalid_key_has_one_error_with_line_of_the_file(matter: str, fault: str) -> None:
     assert faults_of(f"---\n{matter}\n---\nReview.") == [fault]
 
 
-def test_all_faults_are_told_together() -> None:
-    said = faults_of("---\ntool: []\nmin-severity: low\nbudget:\n  max-tokens: x\n---\n")
-    assert said == [
+def test_all_faults_are_reported_together() -> None:
+    faults = faults_of("---\ntool: []\nmin-severity: low\nbudget:\n  max-tokens: x\n---\n")
+    assert faults == [
         '2: unknown key "tool"; did you mean "tools"?',
         '5: "max-tokens" must be a whole number from 1 to 1000000000, or none, not "x"',
     ]
 
 
 @pytest.mark.parametrize("text", ["---\ndescription: x\n", "---", "---\nx\n --- \n", "---\n" + "x\n" * 9_999])
-def test_front_matter_that_is_not_closed_is_a_fault(text: str) -> None:
+def test_unclosed_front_matter_is_a_fault(text: str) -> None:
     assert faults_of(text) == [
         '1: the front matter is not closed; write a line "---" below it, or remove this one'
     ]
 
 
-def test_front_matter_is_bounded() -> None:
+def test_size_of_front_matter_is_limited() -> None:
     assert faults_of("---\n" + "#" * MAX_CHARACTERS + "\n---\n") == [
         "1: the front matter has 8,193 characters; keep it within 8,192"
     ]
 
 
 @given(st.lists(st.sampled_from(["---", "--- ", "x: 1", "tools: []", "{{ a }}", "#}", "{#", "\r", "\ufeff"])))
-def test_any_lines_are_front_matter_and_body_or_faults(lines: list[str]) -> None:
+def test_any_lines_are_front_matter_and_template_or_faults(lines: list[str]) -> None:
     text = "\n".join(lines)
     parts = split_front_matter(text)
     if parts is not None and parts.closed:

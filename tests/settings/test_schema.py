@@ -67,7 +67,7 @@ def key_table(model: type[BaseModel], *loc: str | int) -> str:
 
 
 def with_tables(path: str, *tables: str) -> str:
-    """Returns the page with these tables instead of its own tables of keys."""
+    """Returns the page with its tables of keys replaced by these."""
     wanted = iter(tables)
     return _TABLE.sub(lambda _: next(wanted), page(path))
 
@@ -90,9 +90,9 @@ def action() -> str:
 def readme() -> str:
     """Returns README.md with the table of action.yml's inputs."""
     rows = ["| Input | Default | Meaning |", "|---|---|---|"]
-    for name, said in yaml.safe_load(page("action.yml"))["inputs"].items():
-        meaning, _, in_words = said["description"].partition(" Default: ")
-        default = f"`{said['default']}`" if "default" in said else in_words.removesuffix(".")
+    for name, definition in yaml.safe_load(page("action.yml"))["inputs"].items():
+        meaning, _, in_words = definition["description"].partition(" Default: ")
+        default = f"`{definition['default']}`" if "default" in definition else in_words.removesuffix(".")
         rows.append(f"| `{name}` | {default} | {meaning} |")
     table = "\n".join(rows) + "\n"
     return re.sub(r"(?m)^\| Input \|.*\n(?:\|.*\n)+", lambda _: table, page("README.md"))
@@ -115,8 +115,8 @@ PUBLISHED: dict[str, Callable[[], str]] = {
     ),
     "docs/templates.md": lambda: with_tables("docs/templates.md", key_table(FrontMatter)),
 }
-"""What is published and comes from the fields of the settings: paths, with a function that returns the text."""
-SEEN_IN_THE_TEXT_ONLY = (
+"""Published files that are generated from the settings: paths, with a function that returns the text."""
+ONLY_IN_THE_TEXT = (
     "is on line",
     "not valid YAML",
     "or remove the line",
@@ -125,7 +125,7 @@ SEEN_IN_THE_TEXT_ONLY = (
     "not UTF-8",
 )
 """Errors that a schema cannot detect, because it sees values and not how they were written."""
-RULES_OF_OUR_OWN = (
+ONLY_IN_THE_CODE = (
     '"template" must be',
     '"severity" must be the path of a file in the repository, relative to its root, without .., not "/a"',
     "is in the list twice",
@@ -138,12 +138,12 @@ RULES_OF_OUR_OWN = (
 """Errors that only the code detects: rules across keys, and values that JSON does not distinguish."""
 
 
-def takes(text: str) -> bool:
+def is_valid(text: str) -> bool:
     return bool(OAS31Validator(json_schema()).is_valid(read_listed(text)))
 
 
-def takes_front_matter(text: str) -> bool:
-    """Returns the schema's verdict; an empty document counts as an empty mapping."""
+def is_valid_front_matter(text: str) -> bool:
+    """Returns the schema's result; an empty document counts as an empty mapping."""
     return bool(OAS31Validator(prompt_schema()).is_valid(read_listed(text) or {}))
 
 
@@ -153,16 +153,16 @@ def read_listed(text: str) -> object:
 
 
 @pytest.mark.parametrize("path", PUBLISHED)
-def test_what_is_published_is_what_the_code_gives(path: str) -> None:
+def test_published_file_matches_the_code(path: str) -> None:
     assert page(path) == PUBLISHED[path](), "run python -m tests.settings.rewrite_published"
 
 
 @pytest.mark.parametrize(
     "text", ["version: 1", FULL, "version: 1\nmax-tokens: 5\nfail-on: none\ndeadline: 0.5"]
 )
-def test_the_schema_takes_what_the_code_takes(text: str) -> None:
+def test_schema_accepts_what_the_code_accepts(text: str) -> None:
     assert parse_config(text.encode(), path="x")
-    assert takes(text)
+    assert is_valid(text)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_the_schema_takes_what_the_code_takes(text: str) -> None:
     + [
         f"version: 1\n{text}"
         for text, fault in WRONG_KEYS
-        if not any(words in fault for words in SEEN_IN_THE_TEXT_ONLY + RULES_OF_OUR_OWN)
+        if not any(words in fault for words in ONLY_IN_THE_TEXT + ONLY_IN_THE_CODE)
     ],
 )
-def test_the_schema_refuses_what_the_code_refuses(text: str) -> None:
-    assert not takes(text)
+def test_schema_rejects_what_the_code_rejects(text: str) -> None:
+    assert not is_valid(text)
 
 
 FRONT_MATTER = [
@@ -189,9 +189,9 @@ FRONT_MATTER = [
 
 
 @pytest.mark.parametrize("matter", FRONT_MATTER)
-def test_the_schema_of_front_matter_takes_what_the_code_takes(matter: str) -> None:
+def test_front_matter_schema_accepts_what_the_code_accepts(matter: str) -> None:
     read_front_matter(f"---\n{matter}\n---\n", "x")
-    assert takes_front_matter(matter)
+    assert is_valid_front_matter(matter)
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_the_schema_of_front_matter_takes_what_the_code_takes(matter: str) -> No
     [
         matter
         for matter, fault in WRONG_FRONT_MATTER
-        if not any(words in fault for words in SEEN_IN_THE_TEXT_ONLY + RULES_OF_OUR_OWN)
+        if not any(words in fault for words in ONLY_IN_THE_TEXT + ONLY_IN_THE_CODE)
     ],
 )
-def test_the_schema_of_front_matter_refuses_what_the_code_refuses(matter: str) -> None:
+def test_front_matter_schema_rejects_what_the_code_rejects(matter: str) -> None:
     with pytest.raises(SettingsError):
         read_front_matter(f"---\n{matter}\n---\n", "x")
-    assert not takes_front_matter(matter)
+    assert not is_valid_front_matter(matter)

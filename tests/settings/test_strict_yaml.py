@@ -39,12 +39,12 @@ def faults_of(raw: bytes) -> list[tuple[int, str]]:
         ("\ufeffa: é", {"a": "é"}),
     ],
 )
-def test_plain_yaml_is_read(text: str, value: object) -> None:
+def test_plain_yaml_is_parsed(text: str, value: object) -> None:
     document = read_yaml(text.encode())
     assert (document.value, document.faults) == (value, ())
 
 
-def test_every_place_has_its_line() -> None:
+def test_every_location_has_a_line() -> None:
     document = read_yaml(b"a: 1\n\nb:\n  - x\n  - c: |\n      t\n    d: 2\n")
     assert dict(document.lines) == {
         ("a",): 1,
@@ -88,7 +88,7 @@ def test_every_place_has_its_line() -> None:
         (b"%YAML 1.1\n---\na: 1", [(1, "a % directive is not allowed; remove the line")]),
     ],
 )
-def test_what_is_more_than_data_is_refused_by_line(raw: bytes, faults: list[tuple[int, str]]) -> None:
+def test_yaml_beyond_plain_data_is_rejected_with_line(raw: bytes, faults: list[tuple[int, str]]) -> None:
     assert faults_of(raw) == faults
 
 
@@ -116,13 +116,13 @@ def test_what_is_more_than_data_is_refused_by_line(raw: bytes, faults: list[tupl
         (b"{a: " * 15_000, 1, "more than 16 levels of nesting; flatten the file"),
     ],
 )
-def test_an_unreadable_document_is_told_once(raw: bytes, line: int, text: str) -> None:
+def test_unreadable_document_has_one_error(raw: bytes, line: int, text: str) -> None:
     document = read_yaml(raw)
     assert document.value is None
     assert [(fault.loc, fault.line, fault.text) for fault in document.faults] == [((), line, text)]
 
 
-def test_a_bomb_of_merge_keys_is_refused_without_being_expanded() -> None:
+def test_nested_merge_keys_are_rejected_without_expansion() -> None:
     levels = "\n".join(f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 9)}]}}" for n in range(1, 30))
     assert len(faults_of(b"l0: &l0 {x: 1}\n" + levels.encode())) > 200
 
@@ -140,14 +140,14 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_json_is_read_as_what_it_says(value: object) -> None:
+def test_json_is_parsed_as_its_value(value: object) -> None:
     document = read_yaml(json.dumps(value, ensure_ascii=False).encode())
     assert document.faults == ()
     assert json.dumps(document.value) == json.dumps(value)
 
 
 @given(PLAIN, st.booleans())
-def test_dumped_yaml_is_read_as_what_it_says(value: object, flow: bool) -> None:
+def test_dumped_yaml_is_parsed_as_its_value(value: object, flow: bool) -> None:
     dumped = yaml.dump(value, allow_unicode=True, default_flow_style=flow, Dumper=_PlainDumper)
     document = read_yaml(dumped.encode())
     assert document.faults == ()
@@ -170,6 +170,6 @@ BITS = st.sampled_from(CHARACTERS) | st.sampled_from(WORDS)
 
 
 @given(st.lists(BITS | st.text(max_size=3), max_size=25).map("".join) | st.binary(max_size=60))
-def test_no_bytes_make_it_raise(raw: str | bytes) -> None:
+def test_any_bytes_are_parsed_or_rejected(raw: str | bytes) -> None:
     document = read_yaml(raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace"))
     assert all(fault.line >= 1 and fault.text.isprintable() for fault in document.faults)

@@ -1,4 +1,4 @@
-"""What must hold of everything that is said to the runner: it hears our commands and nobody else's."""
+"""Properties of the output to the runner: it has our commands and no others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.fakes.actions_runner import Command, read_file_commands, read_log
 ENVIRONMENT = RunnerEnvironment("pull_request", Path("event.json"), "octo/repo", actions=True)
 
 
-def is_logged_as_text(text: str) -> None:
-    """No runner finds a command in the log, and nothing is missing in it but where a blank was put between."""
+def check_log(text: str) -> None:
+    """Checks that a log line is no command, and complete except for inserted spaces."""
     runner, stream = _runner()
     runner.log(text)
     written = stream.getvalue()
@@ -24,33 +24,33 @@ def is_logged_as_text(text: str) -> None:
     assert written.replace(" ", "") == f"{harmless(text)}\n".replace(" ", "")
 
 
-def is_one_command(message: str, title: str, file: str, line: int) -> None:
-    """Whatever an annotation says is one command, whose message and properties arrive as they were given."""
+def check_annotation(message: str, title: str, file: str, line: int) -> None:
+    """Checks that an annotation is one command with the given message and properties."""
     runner, stream = _runner()
     runner.warning(message, title=title, file=file, line=line)
     assert stream.getvalue().count("\n") == 1
-    said = {"title": harmless(title), "file": harmless(file), "line": str(line)}
-    said = {name: value for name, value in said.items() if value}
+    properties = {"title": harmless(title), "file": harmless(file), "line": str(line)}
+    properties = {name: value for name, value in properties.items() if value}
     assert [command.name for command in read_log(stream.getvalue()).commands] == ["warning"]
-    assert _decoded(stream.getvalue()) == Command("warning", harmless(message), said)
+    assert _decoded(stream.getvalue()) == Command("warning", harmless(message), properties)
 
 
-def is_grouped(title: str, inside: str) -> None:
-    """A group and a line of debugging begin and end as ours, whatever stands in them."""
+def check_group(title: str, inside: str) -> None:
+    """Checks that a group and a debug line start and end with our commands."""
     runner, stream = _runner()
     with runner.group(title):
         runner.log(inside)
         runner.debug(inside)
-    heard = [command.name for command in read_log(stream.getvalue()).commands]
-    assert heard == ["group", "debug", "endgroup"]
+    commands = [command.name for command in read_log(stream.getvalue()).commands]
+    assert commands == ["group", "debug", "endgroup"]
     first, *_, last_but_one, last = stream.getvalue().removesuffix("\n").split("\n")
     assert _decoded(first) == Command("group", harmless(title))
     assert _decoded(last_but_one) == Command("debug", harmless(inside))
     assert last == "::endgroup::"
 
 
-def is_set(first: str, second: str) -> None:
-    """Two outputs are read back as they were set, and no third."""
+def check_outputs(first: str, second: str) -> None:
+    """Checks that exactly the two outputs are read back."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "output"
         runner, stream = _runner(replace(ENVIRONMENT, output=path))
@@ -61,8 +61,8 @@ def is_set(first: str, second: str) -> None:
     assert found == {"findings": _stored(first), "report": _stored(second)}
 
 
-def is_summed_up(markdown: str, before: int) -> None:
-    """A summary is valid UTF-8, within what GitHub takes, and whole where there is room."""
+def check_summary(markdown: str, before: int) -> None:
+    """Checks that a summary is valid UTF-8, within GitHub's limit, and complete if possible."""
     text = truncate_markdown(markdown, before)
     encoded = text.encode("utf-8", "backslashreplace")
     assert len(encoded) <= max(before, 0)
@@ -77,10 +77,10 @@ def is_summed_up(markdown: str, before: int) -> None:
 
 
 def _decoded(line: str) -> Command:
-    """A command to the letter, as actions/runner decodes it; the emulated runner passes over what nobody sees."""
+    """Decodes a command exactly like actions/runner; the emulated runner ignores invisible characters."""
     head, _, message = line.removesuffix("\n").removeprefix("::").partition("::")
-    name, _, given = head.partition(" ")
-    pairs = (pair.split("=", 1) for pair in given.split(",") if pair)
+    name, _, pairs_text = head.partition(" ")
+    pairs = (pair.split("=", 1) for pair in pairs_text.split(",") if pair)
     return Command(name, _unescaped(message, ""), {key: _unescaped(value, ":,") for key, value in pairs})
 
 
@@ -91,7 +91,7 @@ def _unescaped(text: str, more: str) -> str:
 
 
 def _stored(text: str) -> str:
-    """As a file of UTF-8 holds it."""
+    """Returns the text after encoding as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What must hold of every tool call of a model: it is answered in words, and no finding is lost."""
+"""Properties of tool calls of a model: each has a reply, and no finding is lost."""
 
 from __future__ import annotations
 
@@ -39,33 +39,33 @@ _LONGEST_REPLY = 50_000
 _FILES = {"src/a.py": file_diff()}
 
 
-def is_read(arguments: object) -> None:
-    """Each finding of a call is taken, told back, or kept as it was understood: none is passed over."""
+def check_report_findings(arguments: object) -> None:
+    """Checks that each finding of a call is accepted, reported as a fault, or kept in part."""
     report = read_report(arguments)
-    said = arguments.get("findings") if isinstance(arguments, dict) else None
-    kept = [finding for finding, _ in report.kept]
-    read = len(report.findings) + len(kept) + report.unreadable
-    if isinstance(said, list) and len(said) != 1:
-        assert read == min(len(said), MAX_FINDINGS)
-    else:  # a list within the list, one object, or nothing that could be read
+    findings = arguments.get("findings") if isinstance(arguments, dict) else None
+    partial = [finding for finding, _ in report.kept]
+    read = len(report.findings) + len(partial) + report.unreadable
+    if isinstance(findings, list) and len(findings) != 1:
+        assert read == min(len(findings), MAX_FINDINGS)
+    else:  # a nested list, one object, or an invalid value
         assert read >= 1
-        assert isinstance(said, list | dict) or (report.unreadable, report.done) == (1, False)
+        assert isinstance(findings, list | dict) or (report.unreadable, report.done) == (1, False)
     assert all(fault for _, fault in report.kept)
     assert report.faults or not report.unreadable
-    for one in (*report.findings, *kept):
+    for one in (*report.findings, *partial):
         assert len(one.title) <= 300
         assert len(one.body) <= 10_000
         assert one.title
         assert one.body
-        assert one.line >= (one not in kept)
+        assert one.line >= (one not in partial)
     assert sum(map(len, (*report.faults, *(fault for _, fault in report.kept)))) <= 200 * MAX_FINDINGS * 10
     "".join(
         (*report.faults, *(one.title + one.body + one.path + fault for one, fault in report.kept))
     ).encode()
 
 
-def is_taken(*calls: object) -> None:
-    """The tool itself answers each call, and what it journals and keeps can be written to a file."""
+def check_finding_collector(*calls: object) -> None:
+    """Checks that the collector replies to each call, and that its results can be written to a file."""
     journaled: list[Finding] = []
     intake = FindingCollector("review", _FILES, journaled.append)
     report = ReportTool(REPORT, DESCRIPTION, parameters(), intake.take, lambda: intake.answered)
@@ -80,16 +80,18 @@ def is_taken(*calls: object) -> None:
     assert set(journaled) <= set(intake.findings)
 
 
-def is_answered(arguments: object) -> None:
-    """Each reading tool answers any arguments in bounded words, and asks for nothing outside of the repository."""
-    for tool in repository_tools(ReadableCode(Confined(), Confined(), _FILES), Budget(10**6), READING_TOOLS):
+def check_reading_tools(arguments: object) -> None:
+    """Checks that reading tools reply within the limit, and do not leave the repository."""
+    for tool in repository_tools(
+        ReadableCode(CheckedRepository(), CheckedRepository(), _FILES), Budget(10**6), READING_TOOLS
+    ):
         answer = _answer(tool, arguments)
         assert len(answer.text_result_for_llm) <= MAX_ANSWER
         answer.text_result_for_llm.encode("utf-8")
 
 
-class Confined:
-    """A repository that takes no path but one inside of it."""
+class CheckedRepository:
+    """A repository that fails on paths outside of it."""
 
     searchable = True
 
@@ -123,12 +125,12 @@ def _is_inside(path: str) -> None:
 
 
 def _answer(tool: Tool, arguments: Any) -> ToolResult:
-    """What the tool says, as the SDK asks it."""
+    """Returns the tool's result, called in the way of the SDK."""
 
-    async def asked() -> ToolResult:
+    async def call() -> ToolResult:
         assert tool.handler is not None
         answer = tool.handler(ToolInvocation(arguments=arguments))
         assert inspect.isawaitable(answer)
         return await answer
 
-    return asyncio.run(asked())
+    return asyncio.run(call())

@@ -1,4 +1,4 @@
-"""What must hold of every diff that is parsed: each line that it tells of is in the patch, where it says."""
+"""Properties of parsed diffs: each line is in the patch at the parsed position."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HEADER = re.compile(rb"@@ -(\d{1,15})" + _COUNT + rb" \+(\d{1,15})" + _COUNT + 
 _COMBINED = re.compile(rb"@@@+ ")
 
 
-def tells_the_truth(patch: bytes) -> None:
-    """Every hunk of the patch, read as one file's or as many files', stands in it line by line."""
+def check_hunks(patch: bytes) -> None:
+    """Checks that every hunk, parsed as one file or as several, is in the patch line by line."""
     sections = parse_sections(patch)
     for hunks in (parse_hunks(patch), tuple(hunk for section in sections for hunk in section.hunks)):
         rest = patch.split(b"\n")
         for hunk in hunks:
-            rest = _behind(hunk, rest)
+            rest = _rest_after(hunk, rest)
             _is_numbered(hunk)
         additions, deletions = count_changes(hunks)
         assert additions + deletions == sum(hunk.changed_lines for hunk in hunks)
@@ -33,21 +33,21 @@ def tells_the_truth(patch: bytes) -> None:
             assert path is None or path.encode("utf-8", "surrogateescape") is not None
 
 
-def is_cut_anywhere(patch: bytes, end: int) -> None:
-    """What is read of the beginning of a patch is the beginning of what is read of it all."""
+def check_truncated_patch(patch: bytes, end: int) -> None:
+    """Checks that the parsed beginning of a patch is the beginning of the parsed patch."""
     whole = [_row(line) for hunk in parse_hunks(patch) for line in hunk.lines]
     part = [_row(line) for hunk in parse_hunks(patch[:end]) for line in hunk.lines]
     assert part[:-1] == whole[: len(part)][:-1]
     if part:
         *place, raw = part[-1]
-        # The last line of a hunk may be cut and still fill the counts: nobody can tell.
+        # The last line of a hunk may be cut and still match the counts: this cannot be detected.
         *there, content = whole[len(part) - 1]
         assert place == there
         assert content.startswith(raw)
 
 
-def tells_of_files(output: bytes, cut: bool) -> None:
-    """What git wrote, or anything else, gives files whose numbers add up, or is refused in words."""
+def check_git_output(output: bytes, cut: bool) -> None:
+    """Checks that any output of git gives consistent files, or an error with a message."""
     try:
         files = read_changes(output, cut)
     except RepositoryError:
@@ -57,27 +57,27 @@ def tells_of_files(output: bytes, cut: bool) -> None:
         assert file.path.encode("utf-8", "surrogateescape") in output or b'"' in output
 
 
-def turns_one_into_the_other(old: Sequence[bytes], new: Sequence[bytes], context: int) -> None:
-    """The hunks of a diff of two files' lines, applied to the one, give the other; `tells_the_truth` of it too."""
+def check_round_trip(old: Sequence[bytes], new: Sequence[bytes], context: int) -> None:
+    """Checks that the hunks of two files' diff turn one file into the other; also `check_hunks`."""
     patch = unified(old, new, context)
-    tells_the_truth(patch)
+    check_hunks(patch)
     hunks = parse_hunks(patch)
-    made: list[bytes] = []
-    taken = 0
+    result: list[bytes] = []
+    position = 0
     for hunk in hunks:
         assert not hunk.truncated
         start = hunk.old_start - 1 if any(line.old for line in hunk.lines) else hunk.old_start
-        made += old[taken:start]
-        taken = start
+        result += old[position:start]
+        position = start
         for line in hunk.lines:
             assert line.old is None or old[line.old - 1] == line.raw
-            taken += line.old is not None
-            made += [line.raw] if line.new is not None else []
-    assert made + list(old[taken:]) == list(new)
+            position += line.old is not None
+            result += [line.raw] if line.new is not None else []
+    assert result + list(old[position:]) == list(new)
 
 
 def unified(old: Sequence[bytes], new: Sequence[bytes], context: int) -> bytes:
-    """A diff of two files' lines, none of which holds a line feed, with the headers that git writes."""
+    """Returns the diff of two files' lines, without line feeds, with git's headers."""
     rows = list(difflib.diff_bytes(difflib.unified_diff, old, new, b"a/f", b"b/f", n=context, lineterm=b""))
     return b"".join(row + b"\n" for row in [b"diff --git a/f b/f", *rows]) if rows else b""
 
@@ -92,8 +92,8 @@ def _is_numbered(hunk: Hunk) -> None:
         assert all(after == before + 1 for before, after in pairwise(known))
 
 
-def _behind(hunk: Hunk, rows: list[bytes]) -> list[bytes]:
-    """The patch's lines behind the hunk, which must stand in them with all of its lines in a row."""
+def _rest_after(hunk: Hunk, rows: list[bytes]) -> list[bytes]:
+    """Returns the patch's lines after the hunk, which must have all of the hunk's lines in order."""
     for position, row in enumerate(rows):
         if row.startswith(b"@@") and _is_header(hunk, row):
             length = _length(hunk, rows[position + 1 :], plain=_HEADER.match(row) is not None)
@@ -103,7 +103,7 @@ def _behind(hunk: Hunk, rows: list[bytes]) -> list[bytes]:
 
 
 def _length(hunk: Hunk, rows: Sequence[bytes], *, plain: bool) -> int | None:
-    """The number of lines that the hunk takes up here, markers included; None where it does not stand here."""
+    """Returns the number of the hunk's lines here, with markers; None if the hunk is not here."""
     position = 0
     for line in hunk.lines:
         while position < len(rows) and rows[position].startswith(b"\\"):
@@ -118,12 +118,12 @@ def _length(hunk: Hunk, rows: Sequence[bytes], *, plain: bool) -> int | None:
 
 
 def _is_header(hunk: Hunk, row: bytes) -> bool:
-    """Whether this line can be the header of the hunk, by its numbers."""
+    """Returns whether this line can be the header of the hunk, by its numbers."""
     plain = _HEADER.match(row)
     if not plain:
         return bool(_COMBINED.match(row)) and b"+%d" % hunk.new_start in row
     if hunk.truncated:
         return (int(plain[1]), int(plain[3])) == (hunk.old_start, hunk.new_start)
     counts = [sum(line.kind != kind for line in hunk.lines) for kind in "+-"]
-    said = [int(plain[1]), int(plain[2] or 1), int(plain[3]), int(plain[4] or 1)]
-    return said == [hunk.old_start, counts[0], hunk.new_start, counts[1]]
+    numbers = [int(plain[1]), int(plain[2] or 1), int(plain[3]), int(plain[4] or 1)]
+    return numbers == [hunk.old_start, counts[0], hunk.new_start, counts[1]]

@@ -1,4 +1,4 @@
-"""What must hold of GitHub's answers, or of what answers in its place: they are understood, or refused in words."""
+"""Properties of GitHub's responses: they are parsed, or an error with a message."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ HEAD = "0123456789abcdef0123456789abcdef01234567"
 _LONGEST_MESSAGE = 2_000
 
 
-def is_told(status: int, headers: Mapping[str, str], text: str) -> None:
-    """Any answer of any status is an error with a remedy, and asks to wait for a time that can be waited."""
+def check_error(status: int, headers: Mapping[str, str], text: str) -> None:
+    """Checks that any response is an error with a message, and that its waiting time is valid."""
     answer = ApiResponse(status, headers, text)
-    _is_sayable(refusal_error(answer, "GET /x"))
+    _check_message(refusal_error(answer, "GET /x"))
     seconds = wait_asked(answer, 1_700_000_000.0)
     assert seconds is None or 0 <= seconds < 10**12
     assert status_seen(answer).status in (status, 429)
 
 
-def is_understood(value: object, rest: object) -> None:
-    """A conversation is read from any JSON that GraphQL, and then REST, can answer with; else it is refused."""
+def check_conversation(value: object, rest: object) -> None:
+    """Checks that a conversation is parsed from any JSON of GraphQL and REST, or an error."""
     try:
-        connection = _Said(value, rest)
-        said = read_conversation(connection, "o/r", 7, HEAD, lambda: read_account(connection))
+        connection = _FixedConnection(value, rest)
+        conversation = read_conversation(connection, "o/r", 7, HEAD, lambda: read_account(connection))
         proven_entries(connection.graphql_partly("", {}), HEAD, {"path0": "AGENTS.md"})
     except GitHubError as error:
-        _is_sayable(error)
+        _check_message(error)
         return
-    assert isinstance(said, Conversation)
-    assert all(thread.path.encode("utf-8", "surrogatepass") is not None for thread in said.threads)
-    assert all(isinstance(writer, str) for writer in said.writers)
+    assert isinstance(conversation, Conversation)
+    assert all(thread.path.encode("utf-8", "surrogatepass") is not None for thread in conversation.threads)
+    assert all(isinstance(writer, str) for writer in conversation.writers)
 
 
-class _Said(GitHubConnection):
-    """A connection to a server that answers the same to every query, and the same to every read."""
+class _FixedConnection(GitHubConnection):
+    """A connection with one response to every query, and one to every read."""
 
     def __init__(self, value: object, rest: object) -> None:
         super().__init__("t", "https://api.example.org", deadline=lambda: 60.0)
@@ -66,7 +66,7 @@ class _Said(GitHubConnection):
         return JsonValue(self._rest, f"GET {path}")
 
 
-def _is_sayable(error: GitHubError) -> None:
+def _check_message(error: GitHubError) -> None:
     assert error.message
     assert len(str(error)) <= _LONGEST_MESSAGE
     json.dumps(str(error))

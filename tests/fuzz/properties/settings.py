@@ -1,4 +1,4 @@
-"""What must hold of configuration and event, whatever bytes they are."""
+"""Properties of configurations, events and globs with any input."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ PATH = ".github/hunkwise.yml"
 _LONGEST_FAULT = 1_000
 
 
-def configures(raw: bytes) -> None:
-    """Any bytes are a configuration whose globs can be matched, or faults in words, each on a line of the file."""
+def check_config(raw: bytes) -> None:
+    """Checks that any bytes are a configuration with usable globs, or faults with lines of the file."""
     try:
         config = parse_config(raw, path=PATH)
     except SettingsError as error:
-        _are_sayable(error, f"{PATH}:")
+        _check_faults(error, f"{PATH}:")
         return
     assert Config.model_validate(config.model_dump(by_alias=False), by_name=True) == config
     assert isinstance(compiled(config.ignore).verdict("src/a.py"), bool | None)
 
 
-def reads_what_yaml_says(raw: bytes) -> None:
-    """What is read without a fault is what PyYAML's own loader reads: nothing is merged, aliased or lost."""
+def check_yaml(raw: bytes) -> None:
+    """Checks that YAML without faults equals the result of PyYAML, without merges and aliases."""
     document = read_yaml(raw)
     lines = raw.count(b"\n") + raw.count(b"\r") + 1
     assert all(1 <= fault.line <= lines + 1 and fault.text.isprintable() for fault in document.faults)
@@ -40,12 +40,12 @@ def reads_what_yaml_says(raw: bytes) -> None:
     assert _depth(document.value) <= MAX_DEPTH + 1
 
 
-def asks(name: str, payload: bytes, publishing: bool) -> None:
-    """Any payload of an event is a task, a reason why there is none, or faults in words."""
+def check_event(name: str, payload: bytes, publishing: bool) -> None:
+    """Checks that any payload of an event is a task, a reason for none, or faults."""
     try:
         task = read_event(name, payload, repository="o/r", pull_request=None, publishing=publishing)
     except SettingsError as error:
-        _are_sayable(error, "")
+        _check_faults(error, "")
         return
     match task:
         case NothingToDo(reason):
@@ -58,16 +58,16 @@ def asks(name: str, payload: bytes, publishing: bool) -> None:
             assert task.head_sha is None or len(task.head_sha) in (40, 64)
 
 
-def matches_or_not(patterns: tuple[str, ...], path: str) -> None:
-    """Any patterns decide on any path, and what a last `!` takes back is not matched."""
+def check_globs(patterns: tuple[str, ...], path: str) -> None:
+    """Checks that any patterns can be matched with any path, and that a last `!` negates the match."""
     verdict = compiled(patterns).verdict(path)
     assert verdict in (True, False, None)
-    taken_back = Globs((*compiled(patterns).globs, *compiled(("!**",)).globs))
-    assert taken_back.verdict(path) is False
+    negated = Globs((*compiled(patterns).globs, *compiled(("!**",)).globs))
+    assert negated.verdict(path) is False
     assert compiled((*patterns, "**")).verdict(path) is True
 
 
-def _are_sayable(error: SettingsError, start: str) -> None:
+def _check_faults(error: SettingsError, start: str) -> None:
     assert 0 < len(error.faults) <= MAX_FAULTS + 1
     for fault in error.faults:
         assert fault.startswith(start)
@@ -76,7 +76,7 @@ def _are_sayable(error: SettingsError, start: str) -> None:
 
 
 def _agree(read: Any, known: Any) -> bool:
-    """Whether the value is the one that the loader, which knows texts alone, has read."""
+    """Returns whether the value equals that of the loader, which reads all scalars as text."""
     if isinstance(read, dict):
         return (
             isinstance(known, dict)

@@ -1,4 +1,4 @@
-"""What must hold of what is read back from GitHub or from a file, whoever wrote it in between."""
+"""Properties of states, markers and reports that were read from GitHub or a file."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ FILES = (file_diff(), file_diff("src/b.py"))
 _LONGEST_FAULT = 1_000
 
 
-def comes_back(known: HiddenState, room: int) -> None:
-    """A state that was written is read as it was, or without what had no room; never as another."""
+def check_state_round_trip(known: HiddenState, room: int) -> None:
+    """Checks that a written state is read unchanged, or without entries above the limit."""
     line = encode(known, room)
     assert len(line) <= max(room, 0)
     comment = Comment(1, f"{SUMMARY_MARKER}\nWords.\n\n{line}")
-    said = decode(comment, repository=known.repository, number=known.number)
-    if said is None:
+    decoded = decode(comment, repository=known.repository, number=known.number)
+    if decoded is None:
         return
-    assert said.hunks <= known.hunks
-    assert set(said.findings) <= set(known.findings)
-    assert (said.head_sha, said.base, said.settings) == (known.head_sha, known.base, known.settings)
+    assert decoded.hunks <= known.hunks
+    assert set(decoded.findings) <= set(known.findings)
+    assert (decoded.head_sha, decoded.base, decoded.settings) == (known.head_sha, known.base, known.settings)
     assert decode(comment, repository="other/name", number=known.number) is None
     assert decode(comment, repository=known.repository, number=known.number + 1) is None
 
 
-def is_a_state_or_nothing(body: str) -> None:
-    """Any comment gives a state that can be written again, or none; its markers give records, or none."""
-    said = latest_state([Comment(1, body)], repository="o/r", number=7)
-    if said is not None:
-        assert encode(said, BODY_CHARACTERS)
-        assert (said.repository.casefold(), said.number) == ("o/r", 7)
+def check_comment(body: str) -> None:
+    """Checks that any comment has a state that can be written, or none; the same for markers."""
+    decoded = latest_state([Comment(1, body)], repository="o/r", number=7)
+    if decoded is not None:
+        assert encode(decoded, BODY_CHARACTERS)
+        assert (decoded.repository.casefold(), decoded.number) == ("o/r", 7)
     for record in raised_in(body):
         assert record.path
         assert record.line is None or record.line > 0
 
 
-def is_a_report_or_refused(raw: bytes) -> None:
-    """Any bytes are a report that can be published, or faults in words, each on one line."""
+def check_report(raw: bytes) -> None:
+    """Checks that any bytes are a report that can be published, or faults on one line each."""
     try:
         report = read_report(raw)
         check(report, repository="o/r", number=7)
     except SettingsError as error:
-        _are_sayable(error)
+        _check_faults(error)
         return
     whole = as_review(report, FILES, ())
     assert len(whole.findings) == len(report.findings)
@@ -78,12 +78,12 @@ def is_a_report_or_refused(raw: bytes) -> None:
     json.dumps(as_json(seen), allow_nan=False).encode("utf-8")
 
 
-def _are_sayable(error: SettingsError) -> None:
+def _check_faults(error: SettingsError) -> None:
     assert error.faults
     assert all(one_line(fault) == fault and len(fault) <= _LONGEST_FAULT for fault in error.faults)
 
 
 def signed(report: Mapping[str, Any]) -> bytes:
-    """The report's bytes with the digest that fits it, as anybody can compute it."""
-    told = {**report, "digest": digest_of(report)}
-    return json.dumps(told).encode("utf-8", "surrogatepass")
+    """Returns the report's bytes with a matching digest, which anyone can compute."""
+    with_digest = {**report, "digest": digest_of(report)}
+    return json.dumps(with_digest).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What must hold of the words of a second model, and of what stands above a template."""
+"""Properties of verdicts, summaries, front matter and instructions."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ _LONGEST_REPLY = 50_000
 _PATH = "prompts/mine.md.j2"
 
 
-def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
-    """Whatever is said: a finding is dropped or lowered with evidence alone, and never where two things were said."""
-    desk = VerdictCollector(_FINDINGS)
+def check_verdicts(calls: Sequence[object]) -> None:
+    """Checks that findings are dropped or lowered only with evidence and without contradictions."""
+    collector = VerdictCollector(_FINDINGS)
     for arguments in calls:
-        reply = desk.take(arguments)
+        reply = collector.take(arguments)
         assert 0 < len(reply.text) <= _LONGEST_REPLY
     for number, one in enumerate(_FINDINGS, 1):
-        ruling = desk.verdict_on(number)
+        ruling = collector.verdict_on(number)
         if ruling is None:
             continue
-        assert desk.answered
-        assert number not in desk.contradicted
+        assert collector.answered
+        assert number not in collector.contradicted
         assert ruling.verdict in ("keep", "same", "unclear") or any(map(str.isalnum, ruling.evidence))
         assert (ruling.verdict == "same") is (ruling.same_as in {1, 2} - {number})
         assert len(ruling.corrected) <= MAX_CORRECTION
@@ -72,24 +72,24 @@ def drops_nothing_without_a_reason(calls: Sequence[object]) -> None:
         ruling.evidence.encode("utf-8")
 
 
-def is_told_within_bounds(arguments: object) -> None:
-    """A summary keeps its lengths, and says in words what is to be mended."""
-    for most, telling in (
+def check_report_summary(arguments: object) -> None:
+    """Checks that a summary is within its limits, and that its faults are text."""
+    for most, summary in (
         (4, read_summary(arguments, "short")),
         (MAX_AREAS, read_summary(arguments, "full")),
     ):
-        walkthrough = telling.walkthrough
-        assert len(telling.overview) <= MAX_OVERVIEW
+        walkthrough = summary.walkthrough
+        assert len(summary.overview) <= MAX_OVERVIEW
         assert len(walkthrough.areas) <= most
         assert all(len(one.area) <= MAX_AREA for one in walkthrough.areas)
         assert all(max(len(one.what), len(one.why)) <= MAX_WORDS for one in walkthrough.areas)
         assert len(walkthrough.diagram) <= MAX_DIAGRAM
-        assert telling.faults or (telling.overview and walkthrough.risk is not None)
-        "".join((telling.overview, *walkthrough.texts, *telling.faults)).encode("utf-8")
+        assert summary.faults or (summary.overview and walkthrough.risk is not None)
+        "".join((summary.overview, *walkthrough.texts, *summary.faults)).encode("utf-8")
 
 
-def is_answered_within_bounds(calls: Sequence[object]) -> None:
-    """Every call has a reply, the third ends the turn, and what is kept can be posted."""
+def check_report_answer(calls: Sequence[object]) -> None:
+    """Checks that every call has a reply, the third is accepted, and the answer is within its limits."""
     collector = AnswerCollector(lambda text: "it is long" if len(text) > 20 else "")
     for number, arguments in enumerate(calls, 1):
         reply = collector.take(arguments)
@@ -100,23 +100,23 @@ def is_answered_within_bounds(calls: Sequence[object]) -> None:
     "".join((collector.report.text, collector.report.suggestion)).encode("utf-8")
 
 
-def stands_above_its_template(text: str) -> None:
-    """Any text is a template with its lines where they were, or has faults in words, each on a line of the file."""
+def check_front_matter(text: str) -> None:
+    """Checks that any text is a template with unchanged line numbers, or has faults with lines of the file."""
     try:
         _front, template = read_front_matter(text, _PATH)
     except SettingsError as error:
-        _are_sayable(error)
+        _check_faults(error)
         return
     assert template.count("\n") == text.count("\n")
     assert text.endswith(template[template.rfind("#}") + 2 :])
 
 
-def instructs_or_not(content: bytes) -> None:
-    """Any bytes are instructions with words in them, or none."""
+def check_instructions(content: bytes) -> None:
+    """Checks that any bytes are instructions with text, or none."""
     for path in ("AGENTS.md", "src/AGENTS.md", ".github/instructions/py.instructions.md"):
-        said = read_instructions(path, content)
-        assert said is None or said.text.strip()
+        parsed = read_instructions(path, content)
+        assert parsed is None or parsed.text.strip()
 
 
-def _are_sayable(error: SettingsError) -> None:
+def _check_faults(error: SettingsError) -> None:
     assert all(fault.startswith(f"{_PATH}:") and fault.isprintable() for fault in error.faults)
