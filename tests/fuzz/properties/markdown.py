@@ -116,6 +116,11 @@ def _check_markers(place: str, untrusted: str, posted: str) -> None:
 
 
 def _missing(before: Shown, after: Shown) -> list[str]:
-    """Returns the words that were visible before, and are not visible after."""
-    was, now = (_WORDS.findall(one.everything) for one in (before, after))
+    """Returns the words that were visible before, and are neither visible after nor the language of a fence.
+
+    A line of raw HTML can look like a fence, and is one when the HTML is escaped.
+    """
+    was = _WORDS.findall(before.everything)
+    languages = " ".join(language for language, _ in after.fences)
+    now = _WORDS.findall(f"{after.everything} {languages}")
     return [word for word in WORDS if was.count(word) > now.count(word)]
