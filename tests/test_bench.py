@@ -35,6 +35,7 @@ def run_once(case: str, folder: Path, **environ: str) -> tuple[str, Any]:
     return done.stdout, json.loads(out.read_text())
 
 
+@pytest.mark.nightly
 def test_small_case_measures_all_figures(tmp_path: Path) -> None:
     printed, result = run_once("small", tmp_path)
     assert "start to review posted" in printed

@@ -570,7 +570,7 @@ def test_a_folder_that_is_no_clone_is_told(world: World, folder: str) -> None:
     assert (told.code, told.states("Configuration")) == (0, {"Configuration": "warning"})
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
 def test_a_signal_ends_it_and_nothing_is_left(world: World, number: signal.Signals) -> None:
     world.change()
     began = world.folder / "began"

@@ -68,6 +68,7 @@ def test_a_second_run_that_comes_while_the_first_one_asks_posts_instead_of_it(wo
     assert_one_review(world, results)
 
 
+@pytest.mark.nightly
 def test_a_second_run_that_is_quicker_than_the_first_leaves_it_nothing_to_say(world: World) -> None:
     world.change(BASE, HEAD)
     world.answer_with(slowly(6))

@@ -133,7 +133,7 @@ class CodeScanning:
     def upload(self, sarif_text: str, commit_sha: str, ref: str) -> str:
         """Uploads the SARIF and returns the upload's id. `ref`: `refs/pull/N/head`, or a branch. Raises GitHubError."""
         self._writer.refuse_secrets(sarif_text)
-        compressed = gzip.compress(sarif_text.encode("utf-8", "replace"), mtime=0)
+        compressed = gzip.compress(sarif_text.encode("utf-8", "replace"), compresslevel=6, mtime=0)
         if len(compressed) > _MAX_BYTES:
             size = f"{len(compressed) / 1024 / 1024:.1f} MB"
             raise GitHubError(
