@@ -24,15 +24,15 @@ RELEASE = ".github/workflows/release.yml"
 # The versions of Debian 12 and of Python 3.11.7, each for the Pythons that it was released for: the first needs
 # pkgutil.ImpImporter, which Python 3.12 removed.
 OLD_PIPS = {"23.0.1": (3, 11), "23.2.1": (3, 12)}
+_FITTING = [version for version, newest in OLD_PIPS.items() if sys.version_info[:2] <= newest]
 PIPS = [
-    # One old version a day is enough.
     *(
-        pytest.param(f"pip=={version}", marks=pytest.mark.nightly if version != "23.0.1" else ())
-        for version, newest in OLD_PIPS.items()
-        if sys.version_info[:2] <= newest
+        pytest.param(f"pip=={version}", marks=pytest.mark.nightly if number else ())
+        for number, version in enumerate(_FITTING)
     ),
     "pip",
 ]
+"""One old version a day is enough."""
 # Options without influence on the installed versions.
 IRRELEVANT = {"--quiet", "--no-cache-dir", "--no-compile", "--disable-pip-version-check"}
 CHECK = re.compile(r"\bpip( --python \S+)? check\b")
