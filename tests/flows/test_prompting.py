@@ -11,6 +11,7 @@ from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings
+from hunkwise.settings.command_settings import CommandSettings
 from hunkwise.settings.config import Config, ContextSettings
 from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
 
@@ -25,6 +26,7 @@ CHANGING: dict[str, Any] = {
     "min_severity": Severity.HIGH,
 }
 INDIFFERENT: dict[str, Any] = {
+    "commands": CommandSettings(author=("help",)),
     "version": 1,
     "fail_on": Severity.HIGH,
     "request_changes_on": Severity.HIGH,
