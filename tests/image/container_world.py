@@ -27,7 +27,7 @@ class ContainerWorld(World):
         self._socket = stack.enter_context(listening(folder / "docker.sock", socket_mode))
         self._workspaces: dict[Path, dict[str, str]] = {}
 
-    def _step(self, inputs: Mapping[str, str], given: Mapping[str, Any]) -> Step:
+    def bare_step(self, inputs: Mapping[str, str], **given: Any) -> Step:
         folder = self.folder / f"step{len(self._steps)}"
         step = ContainerStep(
             folder,
@@ -40,7 +40,7 @@ class ContainerWorld(World):
         self._check_out(step.job.workspace)
         self._workspaces[step.job.workspace] = folder_contents(step.job.workspace)
         self._steps.append(step)
-        self._posted_before[folder] = self.posted
+        self._posted_before[folder] = self._posted_without_replies
         return step
 
     def container_step(self, inputs: Mapping[str, str] | None = None, **given: Any) -> ContainerStep:
