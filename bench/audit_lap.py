@@ -66,7 +66,6 @@ class _Audit:
             cases.PLAN_REQUESTS: planned.github_requests,
             cases.RUN_REQUESTS: sum(records.github_requests for records in read),
             cases.MERGE_REQUESTS: written.github_requests,
-            cases.QUESTIONS: json.loads(plan_path.read_bytes())["questions"],
             cases.CALLS: sum(records.model_calls for records in read),
             cases.CHARACTERS: sum(records.prompt_characters for records in read),
         }

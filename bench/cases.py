@@ -62,7 +62,7 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
     },
     "audit-lap": {
         **dict.fromkeys((LAP, PLAN, LONGEST_SHARD, MERGE), "s"),
-        **dict.fromkeys((PLAN_REQUESTS, RUN_REQUESTS, MERGE_REQUESTS, QUESTIONS, CALLS, CHARACTERS), ""),
+        **dict.fromkeys((PLAN_REQUESTS, RUN_REQUESTS, MERGE_REQUESTS, CALLS, CHARACTERS), ""),
     },
     "import": {IMPORT: "s"},
     "container": {
