@@ -204,6 +204,8 @@ class Git:
         self._closed = True
         for process in tuple(self._running):
             kill(process)
+        if self._mirror is not None:
+            self._mirror.close()
 
     def has(self, sha: str) -> bool:
         """Returns whether the repository contains the commit."""

@@ -238,7 +238,8 @@ class Mirror:
         own, common = _locate(path, bare=bare)
         try:
             private = PrivateFolder("hunkwise-git-")
-            weakref.finalize(self, private.wipe)
+            self.close = weakref.finalize(self, private.wipe)
+            """Deletes the folder; may be called again."""
             self.folder = private.path
             self._create(own, common, ask)
         except OSError as error:
