@@ -79,7 +79,7 @@ def _add_audit(commands: _Commands) -> None:
         "an issue on GitHub. Nothing is written into the repository.",
     )
     audit.add_argument("--read-again", action="store_true", help="begin a new lap: read everything again")
-    _add_audit_options(audit, "--paths", "--model", "--format", "--post", "--baseline")
+    _add_audit_options(audit, "--paths", "--model", "--format", "--post", "--baseline", "--issue")
     audit.set_defaults(part=None)
     parts = audit.add_subparsers(metavar="plan|run|merge|show")
     # Options are allowed before a subcommand, whose defaults would replace them.
@@ -107,9 +107,9 @@ def _add_audit(commands: _Commands) -> None:
         parser.add_argument("--plan", metavar="FILE", required=True, help="the file that `audit plan` wrote")
     for parser, what in ((plan, "plan"), (run, "report of the shard")):
         parser.add_argument("--out", metavar="FILE", required=True, help=f"write the {what} there")
-    _add_audit_options(plan, "--paths", "--model")
-    _add_audit_options(run, "--model")
-    _add_audit_options(merge, "--paths", "--format", "--post", "--baseline")
+    _add_audit_options(plan, "--paths", "--model", "--issue")
+    _add_audit_options(run, "--model", "--issue")
+    _add_audit_options(merge, "--paths", "--format", "--post", "--baseline", "--issue")
     _add_audit_options(show, "--paths", "--format")
     for name, parser in (("plan", plan), ("run", run), ("merge", merge), ("show", show)):
         parser.set_defaults(part=name)
@@ -131,7 +131,7 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
         )
     if "--model" in names:
         _add(parser, "--model", **default)
-    if parser.prog.split()[-1] != "show":
+    if "--issue" in names:
         parser.add_argument(
             "--issue",
             metavar="OWNER/REPO",

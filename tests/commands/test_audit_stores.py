@@ -14,6 +14,7 @@ from hunkwise.flows.audit_merge import AuditMerge, StoredAudit
 from hunkwise.publish.audit_files import AuditPlan, part_json, plan_json
 from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
+from hunkwise.settings.audit_settings import AuditSettings
 from hunkwise.tracking.audit_state import AuditState, as_json
 from hunkwise.tracking.ledger import LedgerUpdate
 from tests.flows.audits import FakeRepository, plan
@@ -40,7 +41,7 @@ def test_a_state_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert store.read() == StoredAudit()
     odd = replace(entry_of(2), record=replace(entry_of(2).record, path="caf\udce9.py"))
     state = replace(STATE, entries=(entry_of(1), odd))
-    assert store.write(*merged(state)) == ()
+    assert store.write(*merged(state), AuditSettings()) == ()
     assert store.read() == StoredAudit(state)
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["state.json"]
 
@@ -73,7 +74,7 @@ def test_a_state_that_cannot_be_read_or_written_is_a_fault(tmp_path: Path) -> No
     assert "cannot be read (Is a directory)" in fault_of(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot be written"):
-        StateFile(tmp_path / "file" / "state.json", "site").write(*merged())
+        StateFile(tmp_path / "file" / "state.json", "site").write(*merged(), AuditSettings())
 
 
 def test_the_state_of_a_clone_is_in_the_users_cache(tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings, WeekSettings
-from hunkwise.settings.command_settings import CommandSettings
 from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
-from hunkwise.settings.prompt_settings import BudgetSettings, FrontMatter, PromptSettings
+from hunkwise.settings.prompt_settings import BudgetSettings, CommandSettings, FrontMatter, PromptSettings
 
 PATH = ".github/hunkwise.yml"
 FULL = """\

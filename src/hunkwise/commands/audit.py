@@ -14,7 +14,6 @@ from typing import Any
 
 from hunkwise.commands.audit_stages import (
     Audit,
-    AuditBackend,
     AuditOutcome,
     AuditSources,
 )
@@ -175,7 +174,6 @@ class _AuditCommand:
             store = StateFile(path, repository)
         audit = Audit(sources, store)
         if isinstance(store, StateIssue):
-            store.title, store.notify_on = audit.config.audit.issue, audit.config.audit.notify_on
             self._deadlines.minutes = max(60.0, audit.config.deadline)
         return audit, store
 
@@ -208,7 +206,8 @@ class _AuditCommand:
             return audit.run(
                 plan,
                 shard,
-                AuditBackend(sidecar, backend.provider),
+                sidecar,
+                backend.provider,
                 signals=signals,
                 started=self._started,
                 journal=Journal(Path(folder) / "journal.jsonl", self._scan.found_in),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from hunkwise import __version__
@@ -75,9 +75,13 @@ class CommitReader:
         self._git = git
         self._github = github
         self._now = now
+        self._files = cache(self._read_files)  # plan, merge and report need them
 
     def files(self, sha: str) -> tuple[TreeFile, ...] | None:
         """Returns the regular files of a commit; None if neither has it. Raises RepositoryError, GitHubError."""
+        return self._files(sha)
+
+    def _read_files(self, sha: str) -> tuple[TreeFile, ...] | None:
         if self._git.has(sha):
             return list_tree(self._git, sha)
         return self._github.tree_files(sha) if self._github is not None else None
@@ -105,14 +109,6 @@ class CommitReader:
         if not paths:
             return ()
         return mark_scripts(self._git, sha, self._git.diff(self._git.empty_tree(sha), sha, paths))
-
-
-@dataclass(frozen=True)
-class AuditBackend:
-    """Who answers the questions."""
-
-    where: Sidecar | Sequence[Address]
-    provider: Provider | None
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class Audit:
         """The configuration of the audited commit."""
         return self._texts.config
 
-    @property
+    @cached_property
     def _settings(self) -> str:
         """The digest of what decides on findings; neither paths, of which the state knows each, nor instructions."""
         config = self.config.model_copy(update={"ignore": (), "paths": ()})
@@ -193,14 +189,15 @@ class Audit:
         self,
         plan: AuditPlan,
         shard: int,
-        backend: AuditBackend,
+        where: Sidecar | Sequence[Address],
+        provider: Provider | None,
         *,
         signals: Signals,
         started: float,
         journal: Journal,
         progress: Progress,
     ) -> Any:
-        """Asks the model about one shard; returns the part's report as JSON values. Writes nothing to GitHub."""
+        """Asks the model about one shard; returns the report as JSON values. Writes nothing to GitHub."""
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
@@ -209,7 +206,7 @@ class Audit:
         fetching: Future[ReviewInput] = Future()
         fetching.set_result(self._read_shard(plan, shard))
         run = ReviewRun(
-            RunBackend(backend.where, backend.provider),
+            RunBackend(where, provider),
             fetching,
             journal,
             progress,
@@ -316,7 +313,9 @@ class Audit:
         error = None
         if post:
             try:
-                report = replace(report, notes=(*report.notes, *self._store.write(merged, report)))
+                report = replace(
+                    report, notes=(*report.notes, *self._store.write(merged, report, self.config.audit))
+                )
             except Error as caught:
                 error = caught
         if only:
@@ -325,7 +324,7 @@ class Audit:
         return AuditOutcome(merged, report, self._sarif(merged, report), error)
 
     def show(self, *, only: Sequence[str] = ()) -> AuditOutcome:
-        """Returns how things stand at the head, from the state alone; writes nothing."""
+        """Returns open findings and coverage at the head, from the state alone; writes nothing."""
         stored = self._store.read()
         settings = stored.state.settings if stored.state is not None else self._settings
         plan = self._plan(stored, settings)

@@ -12,7 +12,6 @@ from hunkwise.actions import Runner
 from hunkwise.commands.action import start_sidecar
 from hunkwise.commands.audit_stages import (
     Audit,
-    AuditBackend,
     AuditOutcome,
     AuditSources,
 )
@@ -109,7 +108,6 @@ class _AuditStep:
             )
         config = self._audit.config
         self._deadlines.minutes = config.deadline
-        self._store.title, self._store.notify_on = config.audit.issue, config.audit.notify_on
         wanted = self._inputs.audit
         match self._task.stage:
             case AuditStage.PLAN:
@@ -160,7 +158,8 @@ class _AuditStep:
         return self._audit.run(
             plan,
             shard,
-            AuditBackend(where, self._inputs.provider),
+            where,
+            self._inputs.provider,
             signals=signals,
             started=self._started,
             journal=Journal(self._environment.reports.inside / "journal.jsonl", self._scan.found_in),

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from hunkwise.domain.audit import DismissedAlert
-from hunkwise.domain.finding import Severity
 from hunkwise.errors import GitHubError, SettingsError
 from hunkwise.files import read_bounded, write_whole
 from hunkwise.flows.audit_merge import AuditMerge, StoredAudit
@@ -24,6 +23,7 @@ from hunkwise.publish.audit_issue import (
     issue_body,
     notify_comment,
 )
+from hunkwise.settings.audit_settings import AuditSettings
 from hunkwise.tracking.audit_state import (
     as_json,
     decode_comment,
@@ -51,7 +51,7 @@ class StateStore(Protocol):
     def dismissed_alerts(self) -> tuple[DismissedAlert, ...] | None:
         """Returns the alerts that people dismissed; None if they cannot be read. Raises Error."""
 
-    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
+    def write(self, merged: AuditMerge, report: AuditReport, settings: AuditSettings) -> tuple[str, ...]:
         """Writes state and report; returns a sentence for each thing that could not be kept. Raises Error."""
 
 
@@ -93,8 +93,8 @@ class StateFile:
     def dismissed_alerts(self) -> None:
         return None
 
-    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
-        del report
+    def write(self, merged: AuditMerge, report: AuditReport, settings: AuditSettings) -> tuple[str, ...]:
+        del report, settings
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(as_json(merged.state)) + "\n")
@@ -111,13 +111,9 @@ class StateFile:
 class StateIssue:
     """The state in a comment of ours on the audit's issue. Methods raise GitHubError."""
 
-    def __init__(
-        self, issues: AuditIssues, repository: str, *, title: str = "", notify_on: Severity | None = None
-    ) -> None:
+    def __init__(self, issues: AuditIssues, repository: str) -> None:
         self._issues = issues
         self._repository = repository
-        self.title = title
-        self.notify_on = notify_on
         self._issue: AuditIssue | None = None
 
     @property
@@ -143,7 +139,7 @@ class StateIssue:
     def dismissed_alerts(self) -> tuple[DismissedAlert, ...] | None:
         return self._issues.dismissed_alerts()
 
-    def write(self, merged: AuditMerge, report: AuditReport) -> tuple[str, ...]:
+    def write(self, merged: AuditMerge, report: AuditReport, settings: AuditSettings) -> tuple[str, ...]:
         """Writes the state first: the issue shows what is kept."""
         text, omitted = encode_comment(merged.state)
         notes: tuple[str, ...] = ()
@@ -154,11 +150,11 @@ class StateIssue:
             )
         body, issue = issue_body(report), self._issue
         if issue is None:
-            issue = self._issue = self._issues.create(self.title, body, LABEL, text)
+            issue = self._issue = self._issues.create(settings.issue, body, LABEL, text)
         else:
             self._issues.write_state(issue, text)
         # Before the body, which the next audit edits again: a finding is new in one audit only.
-        if news := notify_comment(report, self.notify_on):
+        if news := notify_comment(report, settings.notify_on):
             try:
                 self._issues.comment(issue, news)
             except GitHubError as error:

@@ -148,7 +148,7 @@ class _CommandStep:
             return self._answer(comment, work.on_issue(command))
         if isinstance(command, UnknownCommand):
             return self._answer(comment, CommandReply(unknown_text(command), done=False))
-        if command.word not in _WHEN_CLOSED and work.closed(command.word):
+        if command.word not in _WHEN_CLOSED and work.is_closed(command.word):
             return self._refuse(comment, _CLOSED)
         match command.word:
             case CommandWord.REVIEW:

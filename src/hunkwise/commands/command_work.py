@@ -130,7 +130,7 @@ class CommandWork:
         """Login of the pull request's author."""
         return self._pull_request.author
 
-    def closed(self, word: CommandWord) -> bool:
+    def is_closed(self, word: CommandWord) -> bool:
         """Returns whether the pull request is closed or merged; a review reads the rest of it itself."""
         pull_request = (
             self._pull_request if word is CommandWord.REVIEW else self.fetched.snapshot.pull_request
@@ -226,8 +226,7 @@ class CommandWork:
         found = find_findings(command.finding, self.fetched.state, self._conversation)
         fingerprints = {item.previous.fingerprint for item in found}
         if len(fingerprints) != 1:
-            problem = "No finding has" if not found else f"{len(fingerprints)} findings have"
-            return CommandReply(f"{problem} an id that begins with `{command.finding}`.", done=False)
+            return _unclear_id(command.finding, len(fingerprints))
         return CommandReply(self._decide_findings(found, dismissed=dismissed))
 
     def _decide_findings(self, found: Sequence[TrackedFinding], *, dismissed: bool) -> str:
@@ -317,8 +316,7 @@ class CommandWork:
         ]
         fingerprints = {entry.fingerprint for entry in entries}
         if state is None or len(fingerprints) != 1:
-            problem = "No finding has" if not entries else f"{len(fingerprints)} findings have"
-            return CommandReply(f"{problem} an id that begins with `{command.finding}`.", done=False)
+            return _unclear_id(command.finding, len(fingerprints))
         fingerprint, dismissed = fingerprints.pop(), command.word is CommandWord.DISMISS
         change = DismissalChange(fingerprint, dismissed, self._comment.login, command.text)
         today = datetime.now(UTC).date().isoformat()
@@ -340,6 +338,12 @@ def _has_reply(conversation: Conversation, comment: CommandComment) -> bool:
     else:
         bodies = [each.body for each in conversation.comments]
     return any(marker_line(body) == reply_marker(comment.id) for body in bodies)
+
+
+def _unclear_id(prefix: str, number: int) -> CommandReply:
+    """Returns the reply to an id that not exactly one finding has."""
+    problem = f"{number} findings have" if number else "No finding has"
+    return CommandReply(f"{problem} an id that begins with `{prefix}`.", done=False)
 
 
 def _decided(login: str, *, dismissed: bool) -> str:

@@ -141,11 +141,10 @@ def merge_audit(
     head = plan.head_sha
     listing = repository.files(head) or ()
     state = _current_state(plan, live, listing)
-    renames = plan.renames
     usable = [part for part in parts if part.settings == plan.state.settings]
     reported = {finding.path for part in parts for finding in part.findings}
     recorded = {entry.record.path for entry in state.entries}
-    paths = sorted({*reported, *recorded, *(renames.get(path, path) for path in recorded)})
+    paths = sorted({*reported, *recorded, *(plan.renames.get(path, path) for path in recorded)})
     files = repository.diff(head, paths)
     reviews = [as_review(part, files, ()) for part in parts]
     read = {plan.files[index] for part in usable for index in part.read}
@@ -155,7 +154,7 @@ def merge_audit(
         files=files,
         read={file.path for file in read},
         rechecks={key: answer for part in parts for key, answer in part.answers.items()},
-        renames=renames,
+        renames=plan.renames,
         dismissals=dismissals,
         today=plan.today,
         baseline=baseline,

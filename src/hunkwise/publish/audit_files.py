@@ -155,7 +155,7 @@ def read_plan(raw: bytes) -> AuditPlan:
 
 
 class _Recheck(ReportPart):
-    """Whether a finding of an earlier audit still holds."""
+    """Whether a finding of an earlier audit still applies."""
 
     fingerprint: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     state: Annotated[RecheckState, BY_VALUE]

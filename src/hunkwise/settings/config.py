@@ -14,7 +14,6 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditSettings
-from hunkwise.settings.command_settings import CommandSettings
 from hunkwise.settings.config_errors import (
     build_schema,
     describe_expected,
@@ -33,6 +32,7 @@ from hunkwise.settings.parsing import (
 from hunkwise.settings.prompt_settings import (
     MAX_PROMPTS,
     BudgetSettings,
+    CommandSettings,
     CreditLimit,
     FrontMatter,
     Gate,

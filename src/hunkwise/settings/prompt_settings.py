@@ -1,4 +1,4 @@
-"""The settings of one prompt, and the typed fields that the configuration shares with them."""
+"""The settings of prompts and of commands, and the typed fields that the configuration shares with them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from hunkwise.domain.command import AUTHOR_WORDS
 from hunkwise.domain.finding import SEVERITY_LABELS, Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, PARTIALS, READING_TOOLS, STAGE_PROMPTS, Limits
 from hunkwise.settings.parsing import did_you_mean, is_repository_path, quoted
@@ -245,3 +246,21 @@ def check_prompts(prompts: tuple[_Prompt, ...]) -> tuple[_Prompt, ...]:
 
 
 _Prompt = TypeVar("_Prompt", bound=PromptSettings)
+
+
+_AUTHOR_WORDS: Final = tuple(map(str, AUTHOR_WORDS))
+_AuthorWord = Annotated[
+    str, one_of(_AUTHOR_WORDS), WithJsonSchema({"enum": list(_AUTHOR_WORDS), "type": "string"})
+]
+
+
+class CommandSettings(SettingsModel):
+    """Who may give which commands, besides people with write access, who may give all of them."""
+
+    model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "author: [explain]"'))
+
+    author: tuple[_AuthorWord, ...] = setting(
+        (),
+        "Commands that the author of a pull request may give without write access; each of them but `help` and"
+        " `config` asks a model.",
+    )
