@@ -324,6 +324,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.repository.history:_MOST_FILES"],
         "tests/repository/test_history.py::test_activity_counts_commits_of_a_year_by_age_and_fixes_by_subject",
     ),
+    "Folders above a file in which other files for its question are searched": (
+        ["hunkwise.plan.audit_selection:_LEVELS"],
+        "tests/plan/test_audit_selection.py::test_deep_folders_are_packed_by_their_nearest_levels",
+    ),
     "Removed and added files among which renames are searched": (
         ["hunkwise.repository.history:_RENAMES"],
         "tests/repository/test_history.py::test_only_equal_contents_are_renames_among_very_many_files",
