@@ -15,15 +15,23 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--config": {"metavar": "PATH", "help": "the configuration (default: .github/hunkwise.yml)"},
     "--repository": {"metavar": "DIR", "default": ".", "help": "the checkout (default: here)"},
     "--format": {"choices": ("text", "json"), "default": "text", "help": "output format (default: text)"},
-    "--pr": {"metavar": "OWNER/REPO#N"},
+    "--pr": {"metavar": "PR"},
     "--base": {"metavar": "REV"},
     "--head": {"metavar": "REV"},
 }
 """Options that several commands have."""
+_REVIEW_SETTINGS: Final = {
+    "prompts": ("NAMES", "the prompts to run, such as review,security"),
+    "fail-on": ("SEVERITY", "exit with 1 when a finding reaches it"),
+    "min-severity": ("SEVERITY", "omit findings below it"),
+    "verify": ("MODE", "whether a second session checks each finding: off, on or strict"),
+    "max-credits": ("N", "AI credits of Copilot that the review may use"),
+}
+"""Options of `review` that are keys of the configuration: metavar and help."""
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def _add(parser: argparse.ArgumentParser, *names: str, **more: Any) -> None:
+def _add(parser: argparse._ActionsContainer, *names: str, **more: Any) -> None:
     """Adds options of `_OPTIONS`; `more` overrides their keywords for this command."""
     for name in names:
         parser.add_argument(name, **{**_OPTIONS[name], **more})
@@ -46,16 +54,51 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_review(commands: _Commands) -> None:
     review = commands.add_parser(
         "review",
-        help="review a range of commits, or a pull request",
-        description="Without options: the merge base with the default branch up to HEAD. Posts nothing "
-        "unless --pr and --post are given.",
+        help="review local changes, or a pull request",
+        description="Without options: all changes since the merge base with the default branch, committed or not. "
+        "Configuration, prompts and instructions are those of the working tree. Posts nothing unless --pr and --post "
+        "are given.",
     )
-    _add(review, "--base", help="review what came since the merge base with REV")
-    _add(review, "--head", default="HEAD", help="the last commit (default: HEAD)")
-    _add(review, "--pr", help="review a pull request on GitHub, read with the token in GITHUB_TOKEN")
+    change = review.add_argument_group("what is reviewed")
+    _add(change, "--base", help="review what came since the merge base with REV")
+    _add(change, "--head", help="review commits up to REV, not the working tree")
+    change.add_argument("--committed", action="store_true", help="review commits only, up to HEAD")
+    change.add_argument("--staged", action="store_true", help="review staged changes only")
+    change.add_argument("--untracked", action="store_true", help="also review files that git does not track")
+    _add(
+        change,
+        "--pr",
+        help="review a pull request on GitHub, read with the token in GITHUB_TOKEN: its URL, OWNER/REPO#N, or its "
+        "number in a clone",
+    )
+    rules = review.add_argument_group("how it is reviewed")
+    for name, (metavar, text) in _REVIEW_SETTINGS.items():
+        rules.add_argument(
+            f"--{name}", action=_StoreSetting, dest="settings", default={}, metavar=metavar, help=text
+        )
+    _add(rules, "--model", "--config")
+    rules.add_argument(
+        "--at-base",
+        action="store_true",
+        help="use configuration, prompts and instructions of the base commit, as on GitHub",
+    )
     review.add_argument("--post", action="store_true", help="with --pr: post the review")
     _add(review, "--format", choices=("text", "json", "sarif", "markdown"))
-    _add(review, "--model", "--config", "--repository")
+    _add(review, "--repository")
+
+
+class _StoreSetting(argparse.Action):
+    """Stores the text of an option that is a key of the configuration in the dictionary `settings`."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002  # argparse passes it
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        key = (option_string or "").removeprefix("--")
+        namespace.settings = {**namespace.settings, key: values}
 
 
 def _add_publish(commands: _Commands) -> None:
@@ -174,9 +217,9 @@ def _add_prompts(commands: _Commands) -> None:
     render = parts.add_parser(
         "render",
         help="the exact text of each chunk that a review would send",
-        description="Renders a prompt over a range of commits (default: the merge base with the default branch up "
-        "to HEAD, as `hunkwise review`) or a pull request, by the code that a review uses. Configuration and "
-        "templates are those of the working tree, so that they can be tried before they are committed. "
+        description="Renders a prompt over the change that `hunkwise review` would review, or a pull request, "
+        "by the code that a review uses. Configuration and templates are those of the "
+        "working tree, so that they can be tried before they are committed. "
         "`verify` and `summary` are rendered with example findings, made from the diff. Sizes in tokens are an "
         "estimate: characters divided by 4.",
     )
@@ -187,7 +230,7 @@ def _add_prompts(commands: _Commands) -> None:
     )
     _add(show, "--config", "--repository")
     _add(render, "--base", help="what came since the merge base with REV")
-    _add(render, "--head", help="the last commit (default: HEAD)")
+    _add(render, "--head", help="commits up to REV, not the working tree")
     _add(render, "--pr", help="a pull request on GitHub, read with the token in GITHUB_TOKEN")
     render.add_argument("--chunk", metavar="N", help="print only the text of chunk N to standard output")
     render.add_argument("--system", action="store_true", help="also print the system message")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk, Side
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.git import Git
+from hunkwise.repository.history import read_subject
 from tests.repository.repositories import Trees, git
 
 Files = dict[bytes, bytes]
@@ -379,7 +380,7 @@ def test_revisions_resolve_only_to_commits(trees: Trees, repository: Git, change
     assert repository.resolve("kinds~1") == repository.resolve(base) == base
     assert repository.has(base)
     assert not repository.has("0" * 40)
-    assert repository.log_subject(head) == "Change all of it"
+    assert read_subject(repository, head) == "Change all of it"
     tree = git(trees.folder, "rev-parse", f"{head}^{{tree}}").decode().strip()
     assert not repository.has(tree)
 

@@ -16,6 +16,7 @@ import pytest
 from hunkwise.errors import RepositoryError
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_process import call
+from hunkwise.repository.history import read_subject
 from tests.repository.repositories import Trees, git
 
 HOSTILE = """
@@ -98,7 +99,7 @@ def test_programs_of_repository_configuration_are_not_run(
     assert repository.default_branch() == "main"
     assert repository.has(head)
     assert repository.merge_base(base, head) == base
-    assert repository.log_subject(head) == "A change"
+    assert read_subject(repository, head) == "A change"
     assert repository.tree(head) == (".gitattributes", "f.py")
     assert repository.blob(head, "f.py", 99) == b"one\nthree\n"
     assert repository.grep(head, "th", [], 9) == [("f.py", 2, "three")]

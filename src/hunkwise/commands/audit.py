@@ -26,9 +26,9 @@ from hunkwise.commands.audit_stores import (
     read_plan_file,
 )
 from hunkwise.commands.backend import Backend, secrets_of, select_backend
+from hunkwise.commands.change_options import token_in, url_in
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.messages import print_message
-from hunkwise.commands.review import token_in, url_in
 from hunkwise.commands.signals import Signals
 from hunkwise.commands.terminal import console, progress, show_audit
 from hunkwise.copilot.find_cli import find_cli

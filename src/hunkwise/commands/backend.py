@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -32,6 +32,15 @@ class Backend:
         from hunkwise.settings.config import parse_overrides
 
         return parse_overrides({"model": self.model} if self.model else {}, _variable)
+
+    def describe(self, models: Sequence[str | None]) -> str:
+        """Returns what answers, for a message; `models` are the configured ones in their order."""
+        if self.demo:
+            return "the demo model, which has fixed rules"
+        names = ", ".join(name for name in models if name is not None)
+        if self.provider is not None:
+            return f"{names} of {urlsplit(self.provider.base_url).netloc.rpartition('@')[2]}"
+        return f"{names} of Copilot" if names else "Copilot's choice of model"
 
 
 def select_backend(option: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:

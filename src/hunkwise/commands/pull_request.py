@@ -22,7 +22,7 @@ from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.finding import NO_SUMMARY
 from hunkwise.domain.model import Deadlines
-from hunkwise.domain.pull_request import PullRequest
+from hunkwise.domain.pull_request import CommitFiles, PullRequest
 from hunkwise.domain.review import Review
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
 from hunkwise.files import read_bounded
@@ -91,9 +91,17 @@ class RepositoryReader:
     Call `close` at the end.
     """
 
-    def __init__(self, environment: RunnerEnvironment, inputs: Inputs, started: float) -> None:
+    def __init__(
+        self,
+        environment: RunnerEnvironment,
+        inputs: Inputs,
+        started: float,
+        rules: CommitFiles | None = None,
+    ) -> None:
+        """`rules`: where configuration, templates and instructions are read, instead of the base commit."""
         self._environment = environment
         self._inputs = inputs
+        self._rules = rules
         self._overrides = inputs.overrides()
         # `fetch` replaces it by the configuration's deadline, which takes seconds to read.
         minutes = cast("float", self._overrides.get("deadline", Config().deadline))
@@ -121,9 +129,11 @@ class RepositoryReader:
         """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
         git = self._git = readable(self._git)
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
-        fetch = PullRequestFetch(
-            self.github, withheld, partial(local_tree, git), partial(ApiTree, self.github)
-        )
+        near: Callable[[str], CommitFiles | None] = partial(local_tree, git)
+        if self._rules is not None:
+            rules = self._rules
+            near = lambda _sha: rules  # noqa: E731
+        fetch = PullRequestFetch(self.github, withheld, near, partial(ApiTree, self.github))
         fetched = fetch.run(
             number, self._inputs.config_path, lambda config: config.with_overrides(self._overrides)
         )
@@ -178,12 +188,14 @@ class PullRequestReview:
         started: float,
         signals: Signals,
         log: Callable[[str], None],
+        rules: CommitFiles | None = None,
     ) -> None:
+        """`rules`: see RepositoryReader."""
         self._inputs = inputs
         self._started = started
         self._signals = signals
         self._log = log
-        self._reader = RepositoryReader(environment, inputs, started)
+        self._reader = RepositoryReader(environment, inputs, started, rules)
         self._journal = Journal(environment.reports.inside / "journal.jsonl", self._reader.scan.found_in)
         self._publisher: Publisher | None = None
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hunkwise.commands.backend import Backend, select_backend
+from hunkwise.commands.change_options import RangeOptions, RequestedPullRequest, requested_pull_request
 from hunkwise.commands.messages import print_message
 from hunkwise.commands.signals import Signals
 from hunkwise.copilot.find_cli import find_cli
@@ -27,25 +26,13 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.events import NothingToDo, PublishTask, ReviewTask
 from hunkwise.settings.github_context import ReportFolder, RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
-from hunkwise.settings.parsing import parse_config_path, parse_url
+from hunkwise.settings.parsing import parse_config_path
 
 if TYPE_CHECKING:
     from hunkwise.commands.publish import PublishedRun
     from hunkwise.publish.conclusion import PublishedReview
 
-_PULL_REQUEST = re.compile(r"([\w-]{1,100}/[\w.-]{1,100})#([1-9]\d{0,8})")
 _LOCAL = "local"
-
-
-@dataclass(frozen=True)
-class RequestedPullRequest:
-    """A pull request of the option --pr, and the token to read it with."""
-
-    repository: str
-    number: int
-    token: str
-    api_url: str
-    server_url: str
 
 
 def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -53,8 +40,14 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
     started = time.monotonic()
     refuse_unsafe(environ)
     if arguments.post and not arguments.pr:
-        raise SettingsError(["--post needs --pr OWNER/REPO#N: a range of commits has no place to post to."])
-    wanted = requested_pull_request(arguments.pr, environ) if arguments.pr else None
+        raise SettingsError(["--post needs --pr: only a review of a pull request can be posted."])
+    options = RangeOptions.read(arguments)
+    if arguments.pr and options != RangeOptions():
+        raise SettingsError(
+            ["--pr names a whole pull request: leave out the options that select local changes."]
+        )
+    folder = Path(arguments.repository)
+    wanted = requested_pull_request(arguments.pr, folder, environ) if arguments.pr else None
     with ExitStack() as stack:
         backend = select_backend(arguments.model, environ, stack)
         sidecar = Sidecar(find_cli(environ), backend.credential, environ)
@@ -65,14 +58,14 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         signals.raise_on_second()
         if wanted is not None:
             return _review_pull_request(arguments, wanted, backend, sidecar, signals, started)
-        return _review_range(arguments, backend, sidecar, signals, started)
+        return _review_range(arguments, options, backend, sidecar, signals, started)
 
 
 def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Publishes a report on the pull request that --pr names. Raises Error."""
     from hunkwise.commands.pull_request import ReportPublication
 
-    wanted = requested_pull_request(arguments.pr, environ)
+    wanted = requested_pull_request(arguments.pr, Path(), environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), None)
@@ -97,6 +90,7 @@ def _environment(wanted: RequestedPullRequest, folder: Path, checkout: Path | No
 
 def _review_range(
     arguments: argparse.Namespace,
+    options: RangeOptions,
     backend: Backend,
     sidecar: Sidecar,
     signals: Signals,
@@ -111,15 +105,20 @@ def _review_range(
     from hunkwise.publish.placement import in_report
     from hunkwise.redaction import SecretScan
 
-    overrides = backend.overrides()
-    ready = read_range(
+    overrides = {**backend.overrides(), **_overrides(arguments)}
+    local = read_range(
         Path(arguments.repository),
-        base=arguments.base,
-        head=arguments.head,
+        options,
         config_path=parse_config_path(arguments.config, "--config"),
         demo=backend.demo,
+        at_base=arguments.at_base,
         overridden=lambda config: config.with_overrides(overrides),
     )
+    ready = local.ready
+    print_message(f"Reviewing {local.change}, with {backend.describe(ready.request.config.model_order)}.")
+    print_message(f"Configuration: {local.rules}.")
+    for remark in local.remarks:
+        print_message(remark)
     fetching: Future[ReviewInput] = Future()
     fetching.set_result(ready)
     from hunkwise.copilot.sdk_import import import_sdk
@@ -167,8 +166,10 @@ def _review_pull_request(
     started: float,
 ) -> ExitCode:
     from hunkwise.commands.pull_request import PullRequestReview
+    from hunkwise.repository.trees import WorkingTree
 
-    backend.overrides()  # a message names the option, and not the input
+    for read in (backend.overrides, lambda: _overrides(arguments)):
+        read()  # a message names the option, and not the input
     inputs = Inputs(
         github_token=wanted.token,
         copilot_token=backend.credential.copilot_token or "",
@@ -176,6 +177,7 @@ def _review_pull_request(
         config_path=parse_config_path(arguments.config, "--config"),
         texts={
             **({"model": backend.model} if backend.model else {}),
+            **arguments.settings,
             **({} if arguments.post else {"dry-run": "true"}),
         },
     )
@@ -183,40 +185,27 @@ def _review_pull_request(
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
-        work = PullRequestReview(environment, inputs, started, signals, print_message)
+        tree = WorkingTree(checkout) if _uses_working_tree(arguments, wanted) else None
+        source = "the working tree" if tree is not None else "the base of the pull request"
+        print_message(f"Reviewing {wanted.repository}#{wanted.number}. Configuration: {source}.")
+        work = PullRequestReview(environment, inputs, started, signals, print_message, tree)
         finished = work.run(task, sidecar, demo=backend.demo)
     return _report(arguments.format, finished)
 
 
-def requested_pull_request(option: str, environ: Mapping[str, str]) -> RequestedPullRequest:
-    """Parses the option `--pr`, and reads a token from the environment. Raises SettingsError."""
-    match = _PULL_REQUEST.fullmatch(option)
-    if match is None:
-        raise SettingsError([f"--pr is {option!r}; it must read OWNER/REPO#N, octo/site#12 for example."])
-    token = token_in(environ, "--pr needs a token that may read the pull request: set GITHUB_TOKEN.")
-    return RequestedPullRequest(
-        match[1],
-        int(match[2]),
-        token,
-        url_in(environ, "GITHUB_API_URL", "https://api.github.com"),
-        url_in(environ, "GITHUB_SERVER_URL", "https://github.com"),
-    )
+def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
+    """Returns the options that are settings as fields of `Config`. Raises SettingsError, which names the option.
+
+    Imports pydantic: call it after the sidecar's start.
+    """
+    from hunkwise.settings.config import parse_overrides
+
+    return parse_overrides(arguments.settings, lambda name: f"--{name}")
 
 
-def token_in(environ: Mapping[str, str], missing: str) -> str:
-    """Returns the token for GitHub in the environment. Raises SettingsError with the message `missing`."""
-    token = environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN")
-    if not token:
-        raise SettingsError([missing])
-    return token
-
-
-def url_in(environ: Mapping[str, str], name: str, usual: str) -> str:
-    """Returns the URL in a variable, or `usual` if it is not set. Raises SettingsError."""
-    try:
-        return parse_url(environ.get(name) or usual).text
-    except ValueError as fault:
-        raise SettingsError([f"{name} {fault}."]) from fault
+def _uses_working_tree(arguments: argparse.Namespace, wanted: RequestedPullRequest) -> bool:
+    """A review that is posted is the team's, and a folder that is no clone of the repository has other settings."""
+    return wanted.in_clone and not arguments.at_base and not arguments.post
 
 
 def _report(kind: str, finished: PublishedRun | NothingToDo) -> ExitCode:

@@ -49,7 +49,7 @@ def server_checks(
     elif repository:
         yield ok(name, f"those of {repository} can be read")
     else:
-        yield unchecked("Pull requests", "none is named; --pr OWNER/REPO#N names one")
+        yield unchecked("Pull requests", "none is named; --pr names one")
     yield unchecked("Writing", "nothing is posted by a checkup")
     yield _rate_limit_check(headers, now())
     yield _clock_check(headers, now())

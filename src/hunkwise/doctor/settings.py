@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hunkwise.commands.action import addresses, credential, read_task, settings
 from hunkwise.commands.backend import Backend, select_backend
-from hunkwise.commands.review import requested_pull_request, url_in
+from hunkwise.commands.change_options import requested_pull_request, url_in
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
@@ -293,8 +293,8 @@ def _read_shell(
     arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack
 ) -> SettingsChecks:
     backend = select_backend(arguments.model, environ, stack)
-    pull_request = requested_pull_request(arguments.pr, environ) if arguments.pr else None
     checkout = Path(arguments.repository)
+    pull_request = requested_pull_request(arguments.pr, checkout, environ) if arguments.pr else None
     review = ReviewSettings(
         job=False,
         github_token=environ.get("GITHUB_TOKEN") or environ.get("GH_TOKEN") or "",

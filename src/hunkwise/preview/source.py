@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hunkwise.commands.change_options import RangeOptions, RequestedPullRequest, requested_pull_request
 from hunkwise.commands.local_range import read_range
 from hunkwise.domain.model import PARTIALS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles
@@ -27,7 +28,6 @@ from hunkwise.settings.sources import TemplateFrontMatter, front_of
 from hunkwise.settings.strict_yaml import YamlDocument
 
 if TYPE_CHECKING:
-    from hunkwise.commands.review import RequestedPullRequest
     from hunkwise.github.client import GitHub
 
 
@@ -116,10 +116,9 @@ def _local_commit(folder: Path, rev: str) -> FileSource:
 def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str]) -> Iterator[FileSource]:
     """Opens the base commit: from the checkout if the commit is there, else over the API."""
     # Imported here because PyGithub takes half a second, and nothing else needs it.
-    from hunkwise.commands.review import requested_pull_request
     from hunkwise.github.client import ApiTree, GitHub
 
-    wanted = requested_pull_request(option, environ)
+    wanted = requested_pull_request(option, folder, environ)
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: _READING_SECONDS)
     try:
         sha = github.pull_request(wanted.number).base_sha
@@ -201,19 +200,11 @@ def read_subject(
     overridden = _check_files(tree, overridden)
     if arguments.pr:
         return _read_pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
-    ready = read_range(
-        folder,
-        base=arguments.base,
-        head=arguments.head or "HEAD",
-        config_path=path,
-        demo=False,
-        rules=tree,
-        overridden=overridden,
+    options = RangeOptions(base=arguments.base, head=arguments.head)
+    local = read_range(
+        folder, options, config_path=path, demo=False, at_base=arguments.at_base, overridden=overridden
     )
-    pull = ready.request.snapshot.pull_request
-    change = f"{pull.base}..{pull.head} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"
-    rules = f"the merge base ({pull.base_sha[:12]})" if arguments.at_base else "the working tree"
-    return PreviewSource(ready, change, rules)
+    return PreviewSource(local.ready, local.change, local.rules)
 
 
 def _check_files(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
@@ -242,10 +233,9 @@ def _read_pull_request(
 ) -> PreviewSource:
     """Fetches a pull request in the same way as commands.pull_request.RepositoryReader."""
     # Imported here because PyGithub takes half a second, and a range of commits does not need it.
-    from hunkwise.commands.review import requested_pull_request
     from hunkwise.github.client import GitHub
 
-    wanted = requested_pull_request(option, environ)
+    wanted = requested_pull_request(option, folder, environ)
     ends = time.monotonic() + _SECONDS
     github = GitHub(wanted.token, wanted.api_url, wanted.repository, deadline=lambda: ends - time.monotonic())
     stack.callback(github.close)

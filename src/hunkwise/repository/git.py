@@ -207,6 +207,14 @@ class Git:
         if self._mirror is not None:
             self._mirror.close()
 
+    @property
+    def mirror(self) -> Mirror:
+        """The private folder through which git reads the repository."""
+        with self._lock:
+            if self._mirror is None:
+                self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
+            return self._mirror
+
     def has(self, sha: str) -> bool:
         """Returns whether the repository contains the commit."""
         return self.run("cat-file", "-e", checked_sha(sha) + "^{commit}").code == 0
@@ -310,15 +318,6 @@ class Git:
         """Returns path, line number and text of the first `limit` lines that match; see `search`."""
         return search(self.run, checked_sha(sha), pattern, paths, limit, fixed=fixed, seconds=seconds)
 
-    def log_subject(self, sha: str) -> str:
-        """Returns the first paragraph of the commit's message, on one line."""
-        answer = self.run(
-            "log", "-1", "--no-show-signature", "--format=%s", "--encoding=UTF-8", checked_sha(sha)
-        )
-        return (
-            checked_output(answer, f"The commit {sha} could not be read").decode("utf-8", "replace").strip()
-        )
-
     @staticmethod
     def diff_blobs(old: bytes, new: bytes) -> tuple[Hunk, ...]:
         """Returns the hunks of `git diff` between two contents; none if one is binary. Needs no repository."""
@@ -358,12 +357,13 @@ class Git:
         memory: int | None = None,
         globs: bool = False,
         stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
     ) -> GitResult:
-        """Runs git in the repository; paths are literal unless `globs`. See `git_process.call`."""
-        with self._lock:
-            if self._mirror is None:
-                self._mirror = Mirror(self._path, bare=self._bare, ask=self._call)
-        env = self._mirror.env if globs else {**self._mirror.env, "GIT_LITERAL_PATHSPECS": "1"}
+        """Runs git in the repository; paths are literal unless `globs`. `env` replaces the mirror's environment.
+
+        See `git_process.call`.
+        """
+        env = env or (self.mirror.env if globs else {**self.mirror.env, "GIT_LITERAL_PATHSPECS": "1"})
         return self._call(
             [command, *arguments], env, limit=limit, timeout=timeout, memory=memory, stdin=stdin
         )

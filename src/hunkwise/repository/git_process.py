@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -174,7 +175,18 @@ def _command_name(arguments: Sequence[str | bytes]) -> str:
     return next(words, "")
 
 
+COMMIT_IDENTITY = {
+    f"GIT_{role}_{part}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for part, value in (
+        ("NAME", "hunkwise"),
+        ("EMAIL", "hunkwise@example.invalid"),
+        ("DATE", "1700000000 +0000"),
+    )
+}
+"""Variables for temporary commits."""
 _SMALL_FILE = 10_000
+_SETTINGS = 1 << 20
 _LINKED = ("refs", "packed-refs", "reftable", "logs", "shallow", "FETCH_HEAD", "ORIG_HEAD")
 EMPTY_TREES = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -235,13 +247,15 @@ class Mirror:
     def __init__(self, path: Path, *, bare: bool = False, ask: AskGit = call) -> None:
         """`bare`: accept a bare repository too. Untrusted files may contain one with forged objects: git does not
         verify that an object matches its id. `ask` runs git."""
-        own, common = _locate(path, bare=bare)
+        self.work_tree, self.own, self.common = _locate(path, bare=bare)
+        """The folder with the files (of a bare repository the repository itself), and the Git folder of this work
+        tree, which has its index."""
         try:
             private = PrivateFolder("hunkwise-git-")
             self.close = weakref.finalize(self, private.wipe)
             """Deletes the folder; may be called again."""
             self.folder = private.path
-            self._create(own, common, ask)
+            self._create(self.own, self.common, ask)
         except OSError as error:
             raise tempfile_error(error) from error
 
@@ -266,23 +280,61 @@ class Mirror:
             },
         )
 
+    def copy_index(self) -> Path | None:
+        """Copies the repository's index into the folder; from now on git writes new objects there. Returns None if the
+        repository has no index. Raises RepositoryError."""
+        index, objects = self.folder / "index", self.folder / "objects"
+        try:
+            if not (self.own / "index").is_file():
+                return None
+            # With its time of change, by which git sees whether a file may have changed since it was listed.
+            for file in (self.own / "index", *self.common.glob("sharedindex.*")):
+                shutil.copy2(file, self.folder / file.name)
+            (objects / "info").mkdir(parents=True, exist_ok=True)
+            (objects / "info" / "alternates").write_text(f"{(self.common / 'objects').absolute()}\n")
+            for path in (index, objects, objects / "info"):
+                _give_to_owner(path, self.common / "objects")
+        except OSError as error:
+            raise tempfile_error(error) from error
+        self.env["GIT_OBJECT_DIRECTORY"] = str(objects)
+        return index
 
-def _give_to_owner(folder: Path, objects: Path) -> None:
-    """If we are root, changes the folder's owner to that of the objects: git then runs as that user."""
+    def read_settings(self, pattern: str) -> dict[str, str]:
+        """Returns the repository's, the user's and the system's settings whose names match the expression, by
+        lower-case names. Reading them runs no program. Raises RepositoryError."""
+        env = environment(self.folder, {"GIT_DIR": str(self.own.absolute())})
+        for name in ("GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"):
+            del env[name]
+        home = Path(os.environ.get("HOME", ""))
+        if home.is_dir() and home.is_absolute():
+            env |= {
+                "HOME": str(home),
+                "XDG_CONFIG_HOME": os.environ.get("XDG_CONFIG_HOME", f"{home}/.config"),
+            }
+        answer = call(["config", "-z", "--includes", "--get-regexp", pattern], env, limit=_SETTINGS)
+        pairs = (
+            entry.partition("\n") for entry in answer.output.decode("utf-8", "replace").split("\0") if entry
+        )
+        return {name.lower(): value if newline else "true" for name, newline, value in pairs}
+
+
+def _give_to_owner(path: Path, objects: Path) -> None:
+    """If we are root, changes the owner of the path to that of the objects: git then runs as that user."""
     if os.geteuid() == 0 and objects.is_dir():
         owner = objects.stat()
-        os.chown(folder, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _locate(path: Path, *, bare: bool) -> tuple[Path, Path]:
-    """Returns the Git folder of `path` or a folder above it, and the one that it shares with other work trees."""
+def _locate(path: Path, *, bare: bool) -> tuple[Path, Path, Path]:
+    """Returns `path` or the folder above it that has a Git folder, that one, and the one that it shares with other
+    work trees."""
     try:
         start = path.resolve()
         for folder in (start, *start.parents):
             own = _git_folder(folder, bare=bare)
             if own is not None:
                 link = own / "commondir"
-                return own, own / _read_small_file(link) if link.is_file() else own
+                return folder, own, own / _read_small_file(link) if link.is_file() else own
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise RepositoryError(f"The repository at {path} could not be read: {error}.") from error
     raise RepositoryError(

@@ -1,4 +1,4 @@
-"""Reads what an audit is planned with: the files of a commit, how often each was changed, and which were renamed."""
+"""Reads a repository's history: commits, the files of one, how often each was changed, and which were renamed."""
 
 from __future__ import annotations
 
@@ -47,6 +47,25 @@ _FIX = re.compile(
 )
 
 
+def is_shallow(git: Git) -> bool:
+    """Returns whether the clone lacks a part of the history. Raises RepositoryError."""
+    answer = git.run("rev-parse", "--is-shallow-repository")
+    return checked_output(answer, "The repository could not be read").strip() == b"true"
+
+
+def read_subject(git: Git, sha: str) -> str:
+    """Returns the first paragraph of the commit's message, on one line. Raises RepositoryError."""
+    options = ("-1", "--no-show-signature", "--format=%s", "--encoding=UTF-8")
+    answer = git.run("log", *options, checked_sha(sha))
+    return checked_output(answer, f"The commit {sha} could not be read").decode("utf-8", "replace").strip()
+
+
+def count_commits(git: Git, base: str, head: str) -> int:
+    """Returns the number of commits that `head` has and `base` does not. Raises RepositoryError."""
+    answer = git.run("rev-list", "--count", checked_sha(head), f"^{checked_sha(base)}")
+    return int(checked_output(answer, "The commits could not be counted"))
+
+
 def read_activity(git: Git, head: str, now: float) -> Mapping[str, FileActivity] | None:
     """Returns how often each path was changed in the year before `now` (seconds since 1970), without merges.
 
@@ -54,7 +73,7 @@ def read_activity(git: Git, head: str, now: float) -> Mapping[str, FileActivity]
     Raises RepositoryError.
     """
     what = f"The history of {head[:12]} could not be read"
-    if checked_output(git.run("rev-parse", "--is-shallow-repository"), what).strip() == b"true":
+    if is_shallow(git):
         return None
     bounds = (f"--max-count={_COMMITS}", f"--max-age={max(0, int(now) - _YEAR)}")
     options = ("-z", "--no-merges", "--no-renames", "--no-show-signature", "--name-only", "--encoding=UTF-8")

@@ -18,7 +18,7 @@ from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.files import read_bounded
 from hunkwise.repository.git import GREP_TIMEOUT, Git
 from hunkwise.repository.git_output import is_path
-from hunkwise.repository.git_process import GitResult, call, environment, tempfile_error
+from hunkwise.repository.git_process import COMMIT_IDENTITY, GitResult, call, environment, tempfile_error
 
 MAX_FILE = 2_000_000
 """Bytes."""
@@ -167,15 +167,6 @@ class WorkingTree:
 _SECONDS = 60.0
 _MEMORY = 1 << 29
 _IDENTITY = "hunkwise <hunkwise@example.invalid> 1700000000 +0000"
-_IDENTITY_VARIABLES = {
-    f"GIT_{role}_{part}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for part, value in (
-        ("NAME", "hunkwise"),
-        ("EMAIL", "hunkwise@example.invalid"),
-        ("DATE", "1700000000 +0000"),
-    )
-}
 _SHA = re.compile("[0-9a-f]{40}")
 _REF = "refs/heads/made"
 
@@ -190,7 +181,7 @@ class ScratchRepository:
             raise tempfile_error(error) from error
         self._home = Path(self._folder.name).resolve()
         self._store = self._home / "made.git"
-        self._env = {**environment(self._home), "GIT_DIR": str(self._store), **_IDENTITY_VARIABLES}
+        self._env = {**environment(self._home), "GIT_DIR": str(self._store), **COMMIT_IDENTITY}
         self._count = 0
         self._checked(
             call(["init", "-q", "--bare", str(self._store)], environment(self._home), timeout=_SECONDS),
