@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import ExitStack
 
 import pytest
 
+from hunkwise.arguments import build_parser
 from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.review import review
 from hunkwise.errors import SettingsError
@@ -72,9 +72,9 @@ def test_whom_nobody_could_ask_is_refused(model: str | None, environ: dict[str, 
 @pytest.mark.parametrize(
     ("post", "pull_request", "environ", "said"),
     [
-        (True, None, {}, "--post needs --pr OWNER/REPO#N"),
-        (False, "octo", {"GITHUB_TOKEN": "x"}, "--pr is 'octo'; it must read OWNER/REPO#N"),
-        (False, "octo/repo#0", {"GITHUB_TOKEN": "x"}, "it must read OWNER/REPO#N"),
+        (True, None, {}, "--post needs --pr"),
+        (False, "octo", {"GITHUB_TOKEN": "x"}, "--pr is 'octo'; it must be a pull request's URL"),
+        (False, "octo/repo#0", {"GITHUB_TOKEN": "x"}, "OWNER/REPO#N"),
         (True, "octo/repo#1", {}, "set GITHUB_TOKEN"),
         (True, "octo/repo#1", {"GITHUB_TOKEN": "x", "GITHUB_API_URL": "x"}, "GITHUB_API_URL is not a URL"),
         (False, None, {"COPILOT_ALLOW_ALL": "true"}, "COPILOT_ALLOW_ALL"),
@@ -83,6 +83,7 @@ def test_whom_nobody_could_ask_is_refused(model: str | None, environ: dict[str, 
 def test_an_order_that_cannot_be_carried_out_is_refused_at_once(
     post: bool, pull_request: str | None, environ: dict[str, str], said: str
 ) -> None:
-    arguments = argparse.Namespace(post=post, pr=pull_request, model=None)
+    options = ["--post"] * post + (["--pr", pull_request] if pull_request else [])
+    arguments = build_parser().parse_args(["review", *options])
     with pytest.raises(SettingsError, match=said):
         review(arguments, environ)

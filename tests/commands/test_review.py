@@ -49,7 +49,7 @@ def with_model(terminal: CommandLine, url: str, **more: str) -> CommandLine:
 
 def test_a_branch_is_reviewed_by_the_demo_and_printed_for_people(terminal: CommandLine) -> None:
     printed = terminal.run("review")
-    assert (printed.code, printed.errors) == (0, "")
+    assert printed.code == 0
     assert "high  Input is evaluated as code" in printed.out
     assert "a.py:2" in printed.out
     assert "This is the demo: fixed rules, not a model." in printed.out
@@ -89,14 +89,73 @@ def test_a_sarif_report_has_a_result_for_each_finding(terminal: CommandLine) -> 
     }
 
 
-def test_the_configuration_of_the_base_holds(repository: GitRepository, terminal: CommandLine) -> None:
+def commit_on_main(repository: GitRepository, files: dict[str, str | bytes | None]) -> None:
+    """Commits the files on main, and goes to a branch with a bad line and a configuration of its own."""
     repository.git("checkout", "-q", "main")
-    own = "version: 1\nfail-on: high\nprompts:\n  - name: mine\n    template: mine.j2\n"
-    repository.commit({".github/hunkwise.yml": own, "mine.j2": "{{ chunk.diff }}", "AGENTS.md": "Be exact."})
+    repository.commit(files)
     repository.branch("other")
     repository.commit({"a.py": BAD, ".github/hunkwise.yml": "version: 1\n"}, "Evaluate")
-    printed = terminal.run("review")
-    assert (printed.code, printed.errors) == (1, "A finding reaches fail-on: high.\n")
+
+
+def test_configuration_and_prompts_are_those_of_the_working_tree(
+    repository: GitRepository, terminal: CommandLine
+) -> None:
+    own = "version: 1\nfail-on: high\nprompts:\n  - name: mine\n    template: mine.j2\n"
+    commit_on_main(repository, {".github/hunkwise.yml": own, "mine.j2": "{{ chunk.diff }}"})
+    assert terminal.run("review").code == 0
+    at_base = terminal.run("review", "--at-base")
+    assert at_base.code == 1
+    assert "Configuration: .github/hunkwise.yml of the merge base (" in at_base.errors
+    assert "A finding reaches fail-on: high." in at_base.errors
+    (repository.path / ".github/hunkwise.yml").write_text(own + "min-coverage: 100\n")
+    (repository.path / "mine.j2").write_text("{{ nothing }}")
+    edited = terminal.run("review")
+    assert (edited.code, "mine.j2:1: 'nothing' is undefined" in edited.errors) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "said"),
+    [
+        ([], {"a.py", "b.py", "c.py"}, "2 commits and uncommitted changes, 3 files"),
+        (["--untracked"], {"a.py", "b.py", "c.py", "d.py"}, "2 commits and uncommitted changes, 4 files"),
+        (["--staged"], {"b.py"}, "HEAD (HEAD_SHA)..index: staged changes, 1 file"),
+        (["--staged", "--base", "main"], {"a.py", "b.py"}, "..index: 2 commits and staged changes, 3 files"),
+        (["--committed"], {"a.py"}, "..HEAD: 2 commits, 2 files"),
+        (["--head", "feature~1"], {"a.py"}, "..feature~1: 1 commit, 1 file"),
+        (["--base", "HEAD"], {"b.py", "c.py"}, "HEAD (HEAD_SHA)..working tree: uncommitted changes, 2 files"),
+    ],
+)
+def test_the_options_select_commits_staged_and_unstaged_changes_and_untracked_files(
+    repository: GitRepository, terminal: CommandLine, arguments: list[str], found: set[str], said: str
+) -> None:
+    head = repository.commit({"c.py": "pass\n"}, "Add c.py")
+    (repository.path / "b.py").write_text(BAD)
+    repository.git("add", "b.py")
+    (repository.path / "c.py").write_text(BAD)
+    (repository.path / "d.py").write_text(BAD)
+    printed = terminal.run("review", "--model", "demo", "--format", "json", *arguments)
+    report = json.loads(printed.out)
+    assert {one["path"] for one in report["findings"]} == found
+    assert said.replace("HEAD_SHA", head[:12]) in printed.errors
+    assert ", with the demo model" in printed.errors
+    untracked = "1 untracked file is not included (d.py): add --untracked."
+    whole = not {"--untracked", "--staged", "--committed", "--head"} & set(arguments)
+    assert (untracked in printed.errors) == whole
+    assert repository.git("status", "--short") == "A  b.py\n M c.py\n?? d.py"
+
+
+def test_settings_are_taken_from_options(repository: GitRepository, terminal: CommandLine) -> None:
+    options = ["--fail-on", "high", "--min-severity", "high", "--prompts", "security", "--verify", "off"]
+    printed = terminal.run("review", "--model", "demo", "--format", "json", *options)
+    report = json.loads(printed.out)
+    assert (printed.code, report["exit_code"]) == (1, 1)
+    assert {one["prompt"] for one in report["findings"]} == {"security"}
+    wrong = terminal.run("review", "--model", "demo", "--fail-on", "hihg", "--max-credits", "none")
+    assert wrong.code == 2
+    assert (
+        '--fail-on must be none, low, medium, high or critical, not "hihg"; did you mean "high"?'
+        in wrong.errors
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,11 +174,8 @@ def test_the_configuration_of_the_base_holds(repository: GitRepository, terminal
 def test_a_broken_base_ends_with_2_and_says_where(
     repository: GitRepository, terminal: CommandLine, files: dict[str, str | bytes | None], said: str
 ) -> None:
-    repository.git("checkout", "-q", "main")
-    repository.commit(files)
-    repository.branch("other")
-    repository.commit({"a.py": BAD})
-    printed = terminal.run("review")
+    commit_on_main(repository, files)
+    printed = terminal.run("review", "--at-base")
     assert (printed.code, printed.out) == (2, "")
     assert said in printed.errors
     assert "\x1b" not in printed.errors
@@ -129,23 +185,29 @@ def test_a_branch_without_changes_is_said_to_have_none(terminal: CommandLine) ->
     printed = terminal.run("review", "--head", "main")
     assert printed.code == 0
     assert "Nothing was reviewed." in printed.out
-    assert "main has nothing that is not in main: choose another --base or --head." in printed.out
+    assert "main has no changes since main (" in printed.out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "said"),
     [
-        (["--base", "nowhere"], 3, "nowhere"),
-        (["--base", "orphan"], 2, "orphan and HEAD have no commit in common: choose another --base."),
-        (["--repository", "/"], 3, "repository"),
-        (["--format", "xml"], 2, "invalid choice"),
+        (["--base", "nowhere"], "--base nowhere: There is no commit 'nowhere'"),
+        (["--head", "nowhere"], "--head nowhere: There is no commit 'nowhere'"),
+        (["--base", "orphan"], "orphan and HEAD have no commit in common: choose another --base."),
+        (["--repository", "/"], "There is no git repository at /."),
+        (["--repository", "missing"], "--repository missing: there is no such folder."),
+        (["--staged", "--committed"], "--staged and --committed name different changes"),
+        (["--staged", "--head", "main"], "--staged and --head name different changes"),
+        (["--untracked", "--staged"], "--untracked is for the working tree, which --staged leaves out."),
+        (["--untracked", "--head", "main"], "--untracked is for the working tree, which --head leaves out."),
+        (["--pr", "octo/repo#1", "--staged"], "leave out the options that select local changes"),
+        (["--format", "xml"], "invalid choice"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_its_remedy(
     repository: GitRepository,
     terminal: CommandLine,
     arguments: list[str],
-    code: int,
     said: str,
 ) -> None:
     if "orphan" in arguments:
@@ -153,23 +215,54 @@ def test_what_cannot_be_done_is_said_with_its_remedy(
         repository.commit({"b.py": "1"})
         repository.git("checkout", "-q", "feature")
     printed = terminal.run("review", *arguments)
-    assert printed.code == code
+    assert printed.code == 2
     assert said in printed.errors
     assert "Traceback" not in printed.errors
 
 
-def test_a_repository_without_a_default_branch_asks_for_one(terminal: CommandLine, tmp_path: Path) -> None:
+def test_a_repository_without_a_default_branch_compares_uncommitted_changes_with_head(
+    terminal: CommandLine, tmp_path: Path
+) -> None:
     odd = GitRepository.create(tmp_path / "odd", branch="odd")
-    odd.commit({"a": "1"})
-    printed = replace(terminal, folder=odd.path).run("review")
-    assert (printed.code, "add --base REV" in printed.errors) == (2, True)
+    there = replace(terminal, folder=odd.path)
+    empty = there.run("review")
+    assert (empty.code, "no commits yet" in empty.errors) == (2, True)
+    odd.commit({"a.py": "1"})
+    same = there.run("review")
+    assert (same.code, "add --base REV" in same.errors) == (2, True)
+    (odd.path / "a.py").write_text(BAD)
+    changed = there.run("review")
+    assert (changed.code, "Input is evaluated as code" in changed.out) == (0, True)
+    assert "Only uncommitted changes are reviewed. There is no default branch" in changed.errors
+
+
+def test_a_shallow_clone_says_how_to_complete_it(
+    repository: GitRepository, terminal: CommandLine, tmp_path: Path
+) -> None:
+    repository.git("checkout", "-q", "main")
+    repository.commit({"b.py": "1"})
+    url = f"file://{repository.path}"
+    repository.git("clone", "-q", "--depth", "1", "--no-single-branch", url, str(tmp_path / "shallow"))
+    printed = replace(terminal, folder=tmp_path / "shallow").run("review", "--head", "origin/feature")
+    assert printed.code == 2
+    assert "this is a shallow clone, run `git fetch --unshallow`." in printed.errors
+
+
+def test_a_bare_repository_is_reviewed_by_its_commits(
+    repository: GitRepository, terminal: CommandLine, tmp_path: Path
+) -> None:
+    repository.git("clone", "-q", "--bare", str(repository.path), str(tmp_path / "bare.git"))
+    printed = terminal.run("review", "--repository", str(tmp_path / "bare.git"), "--base", "main")
+    assert printed.code == 0
+    assert "Input is evaluated as code" in printed.out
+    assert "..HEAD: 1 commit, 1 file" in printed.errors
 
 
 def test_a_model_that_fails_is_told(terminal: CommandLine) -> None:
     with serve(ScriptedModel(always(Fault(status=403, body={"error": {"message": "no \x1b[2J"}})))) as url:
         printed = with_model(terminal, url).run("review")
     assert (printed.code, printed.out) == (3, "")
-    assert printed.errors.startswith("hunkwise: ")
+    assert "\nhunkwise: " in printed.errors
     assert "\x1b" not in printed.errors
 
 

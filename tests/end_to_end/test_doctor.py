@@ -551,7 +551,7 @@ def test_a_token_alone_is_tried_by_its_rate_limit(world: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
     [
-        (["--pr", "octo"], {}, "it must read OWNER/REPO#N"),
+        (["--pr", "octo"], {}, "it must be a pull request's URL, OWNER/REPO#N"),
         (["--model", "gpt"], {}, "set COPILOT_GITHUB_TOKEN"),
         ([], {"COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:9/v1"}, "needs --model or COPILOT_MODEL"),
     ],

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hunkwise.commands.change_options import RangeOptions
 from hunkwise.commands.local_range import read_range
-from hunkwise.flows.review import prepare
+from hunkwise.flows.review import ReviewInput, prepare
 from tests.repository.repositories import Entry, Trees
 
 SOURCE = b"class A:\n    def f(self):\n" + b"".join(b"        step_%d()\n" % n for n in range(20))
@@ -19,13 +20,18 @@ BASE: dict[bytes, Entry] = {
 }
 
 
+def read_commits(folder: Path, base: str, head: str) -> ReviewInput:
+    options = RangeOptions(base=base, head=head)
+    return read_range(folder, options, config_path=".github/hunkwise.yml", demo=True, at_base=True).ready
+
+
 def prepared(folder: Path, config: bytes = b"version: 1\n") -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """The one prompt, the instructions that it shows, and what is noted of it."""
     trees = Trees.make(folder)
     base = {**BASE, b".github/hunkwise.yml": config}
     first = trees.commit(base)
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
-    ready = read_range(folder, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
+    ready = read_commits(folder, first, head)
     made = prepare(ready.request, code=ready.code)
     (task,) = made.plan.tasks
     return made.prompting.text(task), made.prompting.instructions, made.prompting.notes
@@ -45,7 +51,7 @@ def test_definition_in_an_unchanged_file_is_shown(tmp_path: Path) -> None:
     base = {**BASE, b"lib/steps.py": b"def step_ten():\n    return 10\n"}
     first = trees.commit(base)
     head = trees.commit({**base, b"src/a.py": SOURCE.replace(b"step_10", b"step_ten")}, [first])
-    ready = read_range(tmp_path, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
+    ready = read_commits(tmp_path, first, head)
     made = prepare(ready.request, lambda: 60.0, ready.code)
     (task,) = made.plan.tasks
     text = made.prompting.text(task)
@@ -69,7 +75,7 @@ def test_base_version_is_named_where_it_can_be_read(
     trees = Trees.make(tmp_path)
     first = trees.commit({**BASE, b".github/hunkwise.yml": config})
     head = trees.commit({**BASE, b".github/hunkwise.yml": config, b"src/b.py": b"x = 1\n"}, [first])
-    ready = read_range(tmp_path, base=first, head=head, config_path=".github/hunkwise.yml", demo=True)
+    ready = read_commits(tmp_path, first, head)
     code = ready.code if base else replace(ready.code, base=None)
     made = prepare(ready.request, code=code)
     (task,) = made.plan.tasks

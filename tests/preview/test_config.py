@@ -250,7 +250,7 @@ def test_misplaced_token_is_not_shown(folder: Path, capsys: pytest.CaptureFixtur
         ({}, ["--config", "/x.yml"], ["--config must be the path of a file in the repository"]),
         ({}, ["--pr", "octo/repo#1", "--base", "main"], ["--pr and --base both name a base"]),
         ({}, ["--pr", "octo/repo#1"], ["set GITHUB_TOKEN"]),
-        ({"GITHUB_TOKEN": "x"}, ["--pr", "octo"], ["--pr is 'octo'; it must read OWNER/REPO#N"]),
+        ({"GITHUB_TOKEN": "x"}, ["--pr", "octo"], ["--pr is 'octo'; it must be a pull request's URL"]),
     ],
 )
 def test_invalid_values_are_reported(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import Error, RepositoryError, SettingsError
+from hunkwise.errors import Error, SettingsError
 from hunkwise.preview.config import print_text
 from hunkwise.preview.render import estimate
 from tests.fakes.git_repository import GitRepository
@@ -85,7 +85,7 @@ def test_text_output_has_a_header_per_chunk(
     assert run_preview(repository.path, "prompts", "render", "review", "--system") == 0
     out = capsys.readouterr().out
     rulers = [line.removeprefix("=== ") for line in out.splitlines() if line.startswith("=== ")]
-    assert rulers[0].startswith("review over main..HEAD (")
+    assert rulers[0].startswith("review over main (")
     assert rulers[1] == "configuration and templates: the working tree"
     assert rulers[2].startswith("system message, sent with each: ")
     tokens = f"about {estimate(text):,} tokens"
@@ -261,7 +261,7 @@ def test_change_without_prompts_is_reported(
         assert run_preview(repository.path, "prompts", "render", name, "--head", "main") == 0
         out = capsys.readouterr().out
         assert "=== nothing would be sent\n" in out
-        assert "=== main has nothing that is not in main: choose another --base or --head.\n" in out
+        assert "=== main has no changes since main (" in out
 
 
 def test_file_without_lines_has_no_example_finding(
@@ -287,11 +287,11 @@ def test_file_without_lines_has_no_example_finding(
             SettingsError,
             "--chunk is 1, and there are 0: leave --chunk out.",
         ),
-        (["review", "--base", "nowhere"], RepositoryError, "There is no commit 'nowhere'"),
+        (["review", "--base", "nowhere"], SettingsError, "There is no commit 'nowhere'"),
         (["review", "--pr", "octo/repo#1", "--base", "main"], SettingsError, "leave out --base and --head"),
         (["review", "--pr", "octo/repo#1", "--head", "main"], SettingsError, "leave out --base and --head"),
         (["review", "--pr", "octo/repo#1"], SettingsError, "set GITHUB_TOKEN"),
-        (["review", "--pr", "octo"], SettingsError, "--pr is 'octo'; it must read OWNER/REPO#N"),
+        (["review", "--pr", "octo"], SettingsError, "--pr is 'octo'; it must be a pull request's URL"),
         (["review", "--config", "/etc/passwd"], SettingsError, "--config must be the path of a file in the"),
     ],
 )

@@ -20,7 +20,9 @@ from hunkwise.repository.trees import GitTree, WorkingTree
 from hunkwise.repository.uncommitted import UncommittedChanges
 from hunkwise.settings.config import Config
 
-_NO_DEFAULT: Final = "There is no default branch to compare with (origin/HEAD, main or master): add --base REV to compare with another."
+_NO_DEFAULT: Final = (
+    "There is no default branch to compare with (origin/HEAD, main or master): add --base REV."
+)
 _INDEX: Final = "index"
 _WORKING_TREE: Final = "working tree"
 _MOST_NAMES: Final = 5
@@ -36,6 +38,8 @@ class LocalRange:
     """For example "main (0123456789ab)..working tree: 2 commits and uncommitted changes, 3 files"."""
     rules: str
     """Where configuration, templates and instructions were read."""
+    configured: bool
+    """Whether there is a configuration file."""
     remarks: tuple[str, ...]
     """Sentences about what is not part of the change."""
 
@@ -101,7 +105,8 @@ def read_range(
     request = ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo)
     ready = ReviewInput(request, GitTree(git, ends.head_sha), GitTree(git, ends.base_sha))
     remarks = (*ends.remarks, *([] if options.untracked else _name_untracked(ends.untracked)))
-    return LocalRange(ready, _describe(git, ends, len(files)), source, remarks)
+    configured = rules.read(config_path) is not None
+    return LocalRange(ready, _describe(git, ends, len(files)), source, configured, remarks)
 
 
 def _is_bare(folder: Path) -> bool:

@@ -106,17 +106,21 @@ def _review_range(
     from hunkwise.redaction import SecretScan
 
     overrides = {**backend.overrides(), **_overrides(arguments)}
+    config_path = parse_config_path(arguments.config, "--config")
     local = read_range(
         Path(arguments.repository),
         options,
-        config_path=parse_config_path(arguments.config, "--config"),
+        config_path=config_path,
         demo=backend.demo,
         at_base=arguments.at_base,
         overridden=lambda config: config.with_overrides(overrides),
     )
     ready = local.ready
     print_message(f"Reviewing {local.change}, with {backend.describe(ready.request.config.model_order)}.")
-    print_message(f"Configuration: {local.rules}.")
+    file = f"{config_path} of {local.rules}"
+    print_message(
+        f"Configuration: {file}." if local.configured else f"Configuration: defaults; there is no {file}."
+    )
     for remark in local.remarks:
         print_message(remark)
     fetching: Future[ReviewInput] = Future()

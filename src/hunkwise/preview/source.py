@@ -15,7 +15,7 @@ from hunkwise.commands.change_options import RangeOptions, RequestedPullRequest,
 from hunkwise.commands.local_range import read_range
 from hunkwise.domain.model import PARTIALS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles
-from hunkwise.errors import SettingsError
+from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.flows.base_config import owner_of, read_file, read_template
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, built_in_text
@@ -108,7 +108,10 @@ def open_source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> It
 
 def _local_commit(folder: Path, rev: str) -> FileSource:
     git = Git(folder)
-    sha = git.resolve(rev)
+    try:
+        sha = git.resolve(rev)
+    except RepositoryError as error:
+        raise SettingsError([f"--base {rev}: {error}"]) from error
     return FileSource(GitTree(git, sha), f"{rev} ({sha[:12]})", sha)
 
 
