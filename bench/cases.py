@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.changes import Shape
-from bench.history import COMMITS, FILES
+from bench.history import CLONE_CHANGED, CLONE_FILES, COMMITS, FILES
 
 POSTED, REPLIED, WALL = "start to review posted", "start to reply posted", "whole run"
 PROCESSOR = "processor time, CLI included"
@@ -30,12 +30,13 @@ PLAN_REQUESTS, RUN_REQUESTS, MERGE_REQUESTS = (
     f"GitHub requests, {job}" for job in ("plan", "all shards", "merge")
 )
 PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory", "chunks"
+FIRST_OUTPUT = "start to first line of output"
 ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
 Kind = Literal[
-    "review", "again", "command", "plan", "audit-plan", "audit-lap", "import", "container", "suite"
+    "review", "local", "again", "command", "plan", "audit-plan", "audit-lap", "import", "container", "suite"
 ]
 UNITS: Mapping[Kind, Mapping[str, str]] = {
     "review": {
@@ -46,6 +47,7 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
         COMMON_PREFIX: "%",
         COMMENTS: "",
     },
+    "local": dict.fromkeys((FIRST_OUTPUT, FIRST_MODEL, WALL), "s"),
     "again": {
         **dict.fromkeys((FIRST_REQUESTS, AGAIN_REQUESTS, AGAIN_WRITES, AGAIN_CALLS), ""),
         AGAIN_WALL: "s",
@@ -105,9 +107,10 @@ class Measure:
 class Case:
     """Something that is run several times. `name` is an argument of `--only`. Latencies are seconds.
 
-    A `review` is a whole run of the action, `again` two of the same pull request, a `command` the answer to a comment,
-    `plan` reads a change from git and plans it, `audit-plan` plans an audit, `audit-lap` reads a whole repository in 8
-    shards, `import` imports the SDK, a `container` runs the image as GitHub's runner does, `suite` is `make test`.
+    A `review` is a whole run of the action, `local` one of `hunkwise review` in a clone, `again` two of the same pull
+    request, a `command` the answer to a comment, `plan` reads a change from git and plans it, `audit-plan` plans an
+    audit, `audit-lap` reads a whole repository in 8 shards, `import` imports the SDK, a `container` runs the image as
+    GitHub's runner does, `suite` is `make test`.
     """
 
     kind: Kind
@@ -192,6 +195,12 @@ CASES = (
             ("command", "", True, 10),
             ("command-bare", ", nothing checked out", False, 12),
         )
+    ),
+    Case(
+        kind="local",
+        name="local",
+        title=f"hunkwise review of {CLONE_CHANGED} uncommitted files of {CLONE_FILES:,}, no latency",
+        goals={FIRST_MODEL: 1.5},
     ),
     Case(
         kind="review",

@@ -1,4 +1,4 @@
-"""Generates a large repository with a year of history, always the same."""
+"""Generates large repositories, always the same: one with a year of history, one with uncommitted changes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,28 @@ def build_history(folder: Path) -> Path:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     subprocess.run(["git", "-C", str(folder), "repack", "-a", "-d", "-q"], check=True)  # as in a clone
+    return folder
+
+
+CLONE_FILES, CLONE_CHANGED = 50_000, 10
+
+
+def build_clone(folder: Path) -> Path:
+    """Creates a clone of CLONE_FILES files, of which CLONE_CHANGED have uncommitted changes; returns its path."""
+    paths = [
+        folder / f"src/m{number % 97:02}/p{number // 97 % 61:02}/f{number}.py"
+        for number in range(CLONE_FILES)
+    ]
+    for parent in {path.parent for path in paths}:
+        parent.mkdir(parents=True)
+    for number, path in enumerate(paths):
+        path.write_bytes(_content(number, 0, 8))
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.invalid", "-c", "gc.auto=0")
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "Begin")):
+        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    for path in paths[:: CLONE_FILES // CLONE_CHANGED]:
+        with path.open("ab") as file:
+            file.write(b"def run(x):\n    return eval(x)\n")
     return folder
 
 

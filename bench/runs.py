@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +22,10 @@ from bench import cases
 from bench.audit_lap import audit_lap_once
 from bench.cases import Case
 from bench.changes import Built, build
-from bench.children import ROOT, BenchError, MemoryWatch, check_result, run_python
+from bench.children import ROOT, BenchError, MemoryWatch, check_result, child_environment, run_python
 from bench.client import GITHUB_TOKEN, PERSON, Servers, start_servers
 from bench.container import container_once
-from bench.history import build_history
+from bench.history import build_clone, build_history
 
 Numbers = Mapping[str, float]
 """The numbers of one run by measure."""
@@ -55,6 +56,11 @@ def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
         history = build_history(Path(folder) / "repository")
         os.sync()
         return partial(audit_plan_once, history)
+    if case.kind == "local":
+        clone = build_clone(Path(folder) / "clone")
+        os.sync()
+        head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=clone, text=True).strip()
+        return partial(review_clone_once, clone, stack.enter_context(start_servers(clone, head, head)))
     if case.kind == "audit-lap":
         django = import_django(Path(folder) / "repository", {"main": "5.2"})
         return partial(audit_lap_once, django, Path(folder))
@@ -99,6 +105,38 @@ def review_once(case: Case, built: Built, servers: Servers) -> Numbers:
         cases.CHARACTERS_A_LINE: seen.prompt_characters / case.shape.lines,
         cases.COMMON_PREFIX: seen.common_prefix,
         cases.COMMENTS: seen.comments,
+    }
+
+
+def review_clone_once(clone: Path, servers: Servers) -> Numbers:
+    """Runs `python -m hunkwise review` in a clone with uncommitted changes."""
+    servers.prepare()
+    provider = {
+        "COPILOT_PROVIDER_BASE_URL": f"{servers.model_url}/v1",
+        "COPILOT_PROVIDER_API_KEY": "key",
+        "COPILOT_MODEL": "scripted-model",
+    }
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hunkwise", "review"],
+        cwd=clone,
+        env={**child_environment(), **provider},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None, "the process was started with a pipe"
+        process.stderr.readline()
+        printed = time.monotonic()
+        process.stderr.read()
+    ended = time.monotonic()
+    first_model = servers.records().first_model_request
+    if process.returncode != 0 or first_model is None:
+        raise BenchError(f"hunkwise review ended with {process.returncode}.")
+    return {
+        cases.FIRST_OUTPUT: printed - began,
+        cases.FIRST_MODEL: first_model - began,
+        cases.WALL: ended - began,
     }
 
 

@@ -308,6 +308,34 @@ def test_a_pull_request_is_read_and_posted_only_where_asked(
     assert ("The review: http" in printed.out) == post
 
 
+@pytest.mark.parametrize(
+    ("remote", "options", "code", "said"),
+    [
+        ("https://github.com/octo/repo", [], 1, "Configuration: .github/hunkwise.yml of the working tree."),
+        ("https://github.com/octo/repo", ["--at-base"], 0, "Configuration: that of the pull request's base."),
+        ("https://github.com/octo/repo", ["--post"], 0, "Configuration: that of the pull request's base."),
+        ("https://github.com/octo/other", [], 0, "Configuration: that of the pull request's base."),
+    ],
+)
+def test_a_pull_request_is_reviewed_with_the_working_trees_configuration_in_a_clone_of_its_repository(
+    repository: GitRepository,
+    terminal: CommandLine,
+    github: tuple[FakeGitHub, str],
+    remote: str,
+    options: list[str],
+    code: int,
+    said: str,
+) -> None:
+    repository.git("remote", "add", "origin", remote)
+    (repository.path / ".github").mkdir()
+    (repository.path / ".github/hunkwise.yml").write_text("version: 1\nfail-on: high\n")
+    there = replace(terminal, environ={"GITHUB_TOKEN": "ghs_write", "GITHUB_API_URL": github[1]})
+    printed = there.run("review", "--pr", "octo/repo#1", "--model", "demo", *options)
+    assert printed.code == code
+    assert "Reviewing octo/repo#1 with the demo model" in printed.errors
+    assert said in printed.errors
+
+
 def test_a_pull_request_that_does_not_exist_is_told(
     terminal: CommandLine, github: tuple[FakeGitHub, str]
 ) -> None:

@@ -259,7 +259,11 @@ def test_terminal_output_has_no_control_characters(
         ),
         (["prompts", "render", "review", "--chunk", "-1"], 2, "--chunk"),
         (["prompts", "render", "review", "--chunk", "99"], 2, "hunkwise: --chunk is 99, and there are"),
-        (["prompts", "render", "review", "--base", "nowhere"], 2, "hunkwise: --base nowhere: There is no commit 'nowhere'"),
+        (
+            ["prompts", "render", "review", "--base", "nowhere"],
+            2,
+            "hunkwise: --base nowhere: There is no commit 'nowhere'",
+        ),
         (
             ["prompts", "render", "review", "--repository", "nowhere"],
             3,
@@ -268,7 +272,11 @@ def test_terminal_output_has_no_control_characters(
         (["prompts", "render", "review", "--pr", "octo/repo#1"], 2, "--pr needs a token"),
         (["prompts", "list", "--format", "xml"], 2, "invalid choice: 'xml'"),
         (["config", "show", "--model", "a b"], 2, "hunkwise: --model must be a model id without spaces"),
-        (["config", "show", "--base", "nowhere"], 2, "hunkwise: --base nowhere: There is no commit 'nowhere'"),
+        (
+            ["config", "show", "--base", "nowhere"],
+            2,
+            "hunkwise: --base nowhere: There is no commit 'nowhere'",
+        ),
         (
             ["config", "show", "--config", "../x"],
             2,

@@ -310,7 +310,7 @@ def test_base_option_reads_the_configuration_of_the_commit(
     assert list(levels.values()) == ["critical", "high", "low"]
     found = show_config(capsys, repository.path, "--base", "HEAD~1")["configuration"]
     assert (found["commit"], found["read-from"]) == (sha, f"HEAD~1 ({sha[:12]})")
-    with pytest.raises(RepositoryError, match="nowhere"):
+    with pytest.raises(SettingsError, match="nowhere"):
         run_preview(repository.path, "config", "show", "--base", "nowhere")
 
 

@@ -190,8 +190,10 @@ def _review_pull_request(
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
         tree = WorkingTree(checkout) if _uses_working_tree(arguments, wanted) else None
-        source = "the working tree" if tree is not None else "the base of the pull request"
-        print_message(f"Reviewing {wanted.repository}#{wanted.number}. Configuration: {source}.")
+        models = [name.strip() for name in (backend.model or "").split(",") if name.strip()]
+        print_message(f"Reviewing {wanted.repository}#{wanted.number} with {backend.describe(models)}.")
+        file, base = f"{inputs.config_path} of the working tree", "that of the pull request's base"
+        print_message(f"Configuration: {file if tree is not None else base}.")
         work = PullRequestReview(environment, inputs, started, signals, print_message, tree)
         finished = work.run(task, sidecar, demo=backend.demo)
     return _report(arguments.format, finished)
