@@ -109,9 +109,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**{"formatter_class": _HelpFormatter, **keywords})
 
-    def parse_known_args(  # type: ignore[override]  # the base class has overloads for other namespaces
-        self, args: Any = None, namespace: Any = None
-    ) -> tuple[Any, list[str]]:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parses the arguments; an unknown one is an error of the command that it was given to."""
         values, unknown = super().parse_known_args(args, namespace)
         if unknown:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from hunkwise.commands.terminal import console, progress, show
+from hunkwise.commands.progress import progress
+from hunkwise.commands.terminal import console, show
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Area, Risk, RiskLevel, Severity, Verification, Walkthrough
 from hunkwise.domain.review import (
