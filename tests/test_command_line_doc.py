@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 
-
 from hunkwise.argument_parser import EXAMPLES, SHELLS, CommandParser, subcommands
 from hunkwise.arguments import build_parser
 from hunkwise.commands import finding_stream
@@ -29,8 +28,10 @@ def _values(action: argparse.Action) -> str:
 
 def _row(action: argparse.Action) -> str:
     names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar}`"
+    values = _values(action) if action.option_strings or action.choices else ""
     needed = " Required." if action.required and action.option_strings else ""
-    return f"| {names} | {_values(action) if action.option_strings else ''} | {action.help}.{needed} |"
+    meaning = (action.help or "").replace("|", "\\|")
+    return f"| {names} | {values} | {meaning[:1].upper()}{meaning[1:]}.{needed} |"
 
 
 def _section(name: str, parser: CommandParser) -> str:

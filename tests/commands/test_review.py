@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
-from tests.fakes.model_script import Answer, Fault, ModelRequest, always, report
+from tests.fakes.model_script import Answer, Fault, ModelRequest, agreeing, always, report
 
 BAD = "def run(x):\n    return eval(x)\n"
 OWN_MODEL = {"COPILOT_PROVIDER_API_KEY": "key", "COPILOT_MODEL": "scripted-model"}
@@ -49,7 +50,10 @@ def with_model(terminal: CommandLine, url: str, **more: str) -> CommandLine:
 
 def test_a_branch_is_reviewed_by_the_demo_and_printed_for_people(terminal: CommandLine) -> None:
     printed = terminal.run("review")
-    assert (printed.code, printed.errors) == (0, "")
+    assert printed.code == 0
+    assert printed.errors.splitlines()[0] == "Reviewing: 0 of 1 part"
+    assert printed.errors.splitlines()[1].startswith("Reviewing: 1 of 1 part (")
+    assert not re.search("[ \t]$", printed.out, re.MULTILINE)
     assert "high  Input is evaluated as code" in printed.out
     assert "a.py:2" in printed.out
     assert "This is the demo: fixed rules, not a model." in printed.out
@@ -81,6 +85,7 @@ def test_a_sarif_report_has_a_result_for_each_finding(terminal: CommandLine) -> 
     printed = terminal.run("review", "--format", "sarif", "--model", "demo")
     listed = terminal.run("review", "--format", "json", "--model", "demo")
     (run,) = json.loads(printed.out)["runs"]
+    assert run["originalUriBaseIds"] == {"%SRCROOT%": {"uri": f"{terminal.folder.as_uri()}/"}}
     found = json.loads(listed.out)["findings"]
     assert (printed.code, len(run["results"])) == (0, len(found))
     assert found
@@ -89,13 +94,48 @@ def test_a_sarif_report_has_a_result_for_each_finding(terminal: CommandLine) -> 
     }
 
 
+def test_quickfix_has_a_line_for_each_finding(terminal: CommandLine) -> None:
+    printed = terminal.run("review", "-q", "--format", "quickfix", "--model", "demo")
+    assert (printed.code, printed.errors) == (0, "")
+    assert printed.out == "a.py:2:1: high: Input is evaluated as code\n"
+
+
+def test_a_finding_is_a_line_before_it_is_verified(terminal: CommandLine) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def verify(request: ModelRequest) -> Answer | Fault:
+        asked.set()
+        assert go_on.wait(30)
+        return agreeing(request)
+
+    model = ScriptedModel(report([FINDING]))
+    model.second = verify
+    with serve(model) as url:
+        process = with_model(terminal, url).start("review", "-q", "--format", "jsonl")
+        assert process.stdout is not None
+        started, found = (json.loads(process.stdout.readline()) for _ in range(2))
+        assert asked.wait(30)
+        assert process.poll() is None
+        go_on.set()
+        printed = terminal.finish(process)
+    verdict, result = map(json.loads, printed.out.splitlines())
+    assert (printed.code, printed.errors) == (0, "")
+    assert (started["event"], started["base"], started["head"]) == ("start", "main", "HEAD")
+    assert (started["model"], started["tool"]["demo"]) == ("scripted-model", False)
+    assert (found["event"], found["id"], found["title"], found["check"]) == ("finding", 1, "Évil", None)
+    assert (verdict["id"], verdict["outcome"], verdict["check"]) == (1, "kept", "confirmed")
+    assert (result["event"], result["head_sha"]) == ("result", started["head_sha"])
+    assert [one["fingerprint"] for one in result["findings"]] == [found["fingerprint"]]
+    assert found.keys() - {"event", "id"} == result["findings"][0].keys()
+
+
 def test_the_configuration_of_the_base_holds(repository: GitRepository, terminal: CommandLine) -> None:
     repository.git("checkout", "-q", "main")
     own = "version: 1\nfail-on: high\nprompts:\n  - name: mine\n    template: mine.j2\n"
     repository.commit({".github/hunkwise.yml": own, "mine.j2": "{{ chunk.diff }}", "AGENTS.md": "Be exact."})
     repository.branch("other")
     repository.commit({"a.py": BAD, ".github/hunkwise.yml": "version: 1\n"}, "Evaluate")
-    printed = terminal.run("review")
+    printed = terminal.run("review", "--quiet")
     assert (printed.code, printed.errors) == (1, "A finding reaches fail-on: high.\n")
 
 
@@ -169,7 +209,7 @@ def test_a_model_that_fails_is_told(terminal: CommandLine) -> None:
     with serve(ScriptedModel(always(Fault(status=403, body={"error": {"message": "no \x1b[2J"}})))) as url:
         printed = with_model(terminal, url).run("review")
     assert (printed.code, printed.out) == (3, "")
-    assert printed.errors.startswith("hunkwise: ")
+    assert printed.errors.startswith("Reviewing: 0 of 1 part\nhunkwise: ")
     assert "\x1b" not in printed.errors
 
 
@@ -208,11 +248,18 @@ def test_a_pull_request_is_read_and_posted_only_where_asked(
     fake, url = github
     environ = {"GITHUB_TOKEN": "ghs_write", "GITHUB_API_URL": url}
     there = replace(terminal, environ=environ)
-    printed = there.run("review", "--pr", "octo/repo#1", "--model", "demo", *(["--post"] if post else []))
+    kind = "text" if post else "jsonl"
+    options = ("--model", "demo", "--format", kind, *(["--post"] if post else []))
+    printed = there.run("review", "--pr", "octo/repo#1", *options)
     assert printed.code == 0
     assert "Input is evaluated as code" in printed.out
+    assert "Reviewing: 0 of 1 part\n" in printed.errors
     assert len(fake.reviews) == post
-    assert ("The review: http" in printed.out) == post
+    assert ("View the review: http" in printed.out) == post
+    if not post:
+        lines = [json.loads(line) for line in printed.out.splitlines()]
+        assert [line["event"] for line in lines] == ["start", "finding", "verdict", "result"]
+        assert (lines[0]["pull_request"], lines[0]["repository"]) == (1, "octo/repo")
 
 
 def test_a_pull_request_that_does_not_exist_is_told(
