@@ -278,7 +278,7 @@ def test_the_help_says_what_there_is(terminal: CommandLine, arguments: list[str]
     assert said in printed.out
 
 
-@pytest.mark.parametrize("kind", ["text", "json"])
+@pytest.mark.parametrize("kind", ["text", "json", "jsonl"])
 def test_a_reader_that_has_had_enough_is_no_fault_of_ours(terminal: CommandLine, kind: str) -> None:
     process = terminal.start("review", "--head", "main", "--model", "demo", "--format", kind)
     assert process.stdout is not None

@@ -34,7 +34,7 @@ class FindingStream:
         """No line has a secret of `scan`."""
         self._scan = scan
         self._taken: list[Finding] = []
-        self._closed: BrokenPipeError | None = None
+        self._failed: OSError | None = None
 
     @classmethod
     @contextmanager
@@ -69,12 +69,12 @@ class FindingStream:
         self._write("finding", {"id": len(self._taken), **_dump(finding)})
 
     def finish(self, view: PublishedReview) -> None:
-        """Writes what happened to each finding, and the report. Raises BrokenPipeError if nobody reads the lines."""
+        """Writes what happened to each finding, and the report. Raises OSError if a line could not be written."""
         for number, verdict in enumerate(_verdicts(self._taken, view.review), 1):
             self._write("verdict", {"id": number, **verdict})
         self._write("result", as_json(view))
-        if self._closed is not None:
-            raise self._closed
+        if self._failed is not None:
+            raise self._failed
 
     def _write(self, event: str, values: dict[str, Any]) -> None:
         line = {"event": event, **without_secrets(values, self._scan)}
@@ -82,8 +82,8 @@ class FindingStream:
         try:
             sys.stdout.write(json.dumps(line, ensure_ascii=not unicode) + "\n")
             sys.stdout.flush()
-        except BrokenPipeError as error:  # raised at the end: here it would be an error of the model's tool
-            self._closed = error
+        except OSError as error:  # raised at the end: here it would be an error of the model's tool
+            self._failed = error
 
 
 def _dump(finding: Finding) -> dict[str, Any]:
