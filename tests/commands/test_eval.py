@@ -76,11 +76,11 @@ def test_the_examples_are_measured_with_the_demo_and_replayed_without_a_model(
     here = replace(terminal, folder=ROOT)
     first, again = tmp_path / "first.json", tmp_path / "again.json"
     tapes = str(tmp_path / "tapes")
-    live = here.run("eval", str(EXAMPLES), "--model", "demo", "--record", tapes, "--output", str(first))
+    live = here.run("eval", "-q", str(EXAMPLES), "--model", "demo", "--record", tapes, "--output", str(first))
     assert (live.code, live.errors) == (0, "")
     assert "This is the demo: fixed rules, not a model." in live.out
     replayed = without_cli(here).run(
-        "eval", str(EXAMPLES), "--replay", tapes, "--output", str(again), "--against", str(first)
+        "eval", "-q", str(EXAMPLES), "--replay", tapes, "--output", str(again), "--against", str(first)
     )
     assert (replayed.code, replayed.errors) == (0, "")
     one, other = report_in(first), report_in(again)
@@ -134,7 +134,7 @@ def test_a_regression_ends_with_1_and_names_what_is_missed_now(
     assert told == report_in(Path(now))
     assert told["comparison"]["regressed"] is True
     assert [one["line"] for case in told["comparison"]["cases"] for one in case["new_misses"]] == [2]
-    lenient = ("--against", before, "--max-regression", "1", "--replay", tapes, "--format", "markdown")
+    lenient = ("--against", before, "--max-regression", "1", "--replay", tapes, "--format", "markdown", "-q")
     allowed = terminal.run("eval", str(cases), *lenient)
     assert (allowed.code, allowed.errors) == (0, "")
     assert allowed.out.startswith("| Case | Found | Noise |")
@@ -181,7 +181,10 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
     model = ScriptedModel(by_case(two=good))
     with serve(model) as url:
         printed = with_model(terminal, url).run(*command)
-    assert printed.errors == "1 of 2 cases: measured already by a run that was ended (--fresh: again).\n"
+    assert printed.errors.splitlines()[:2] == [
+        "1 of 2 cases: measured already by a run that was ended (--fresh: again).",
+        "Measuring: 0 of 2 cases",
+    ]
     assert printed.code == 0
     assert [case["measures"]["matched"] for case in report_in(tmp_path / "r.json")["cases"]] == [1, 1]
     assert len(model.requests) == 1
@@ -248,7 +251,7 @@ def test_a_judge_is_asked_by_its_own_name(terminal: CommandLine, cases: Path, tm
 
     with serve(ScriptedModel(script)) as url:
         options = ("--judge", "wise", "--output", str(tmp_path / "r.json"))
-        printed = with_model(terminal, url).run("eval", str(cases), *options)
+        printed = with_model(terminal, url).run("eval", "-q", str(cases), *options)
     assert (printed.code, printed.errors) == (0, "")
     totals = report_in(tmp_path / "r.json")["totals"]
     assert (totals["matched"], totals["noise"], totals["judge_usage"]["model_calls"]) == (0, 2, 2)
@@ -257,7 +260,7 @@ def test_a_judge_is_asked_by_its_own_name(terminal: CommandLine, cases: Path, tm
 
 def test_the_demo_judges_too(terminal: CommandLine, tmp_path: Path) -> None:
     options = ("--model", "demo", "--judge", "demo", "--output", str(tmp_path / "r.json"))
-    printed = replace(terminal, folder=ROOT).run("eval", str(EXAMPLES), *options)
+    printed = replace(terminal, folder=ROOT).run("eval", "-q", str(EXAMPLES), *options)
     assert (printed.code, printed.errors) == (0, "")
     measured = report_in(tmp_path / "r.json")
     totals = measured["totals"]
@@ -340,7 +343,9 @@ def test_the_prompts_of_the_working_tree_are_what_is_measured(terminal: CommandL
     )
     model = ScriptedModel(report([said(2)]))
     with serve(model) as url:
-        printed: Printed = with_model(terminal, url).run("eval", str(cases / "one"), "--config", "own.yml")
+        printed: Printed = with_model(terminal, url).run(
+            "eval", "-q", str(cases / "one"), "--config", "own.yml"
+        )
     assert (printed.code, printed.errors) == (0, "")
     assert 'Be kind.\n### "a.py"' in model.requests[0].prompt
 
@@ -358,7 +363,7 @@ def test_copilot_is_asked_with_its_token_and_its_credits_are_counted(
     fake = FakeCopilot((SECRET,), script=lambda _request: answer)
     with serve(fake) as url:
         options = ("--model", "gpt-5-mini", "--output", str(tmp_path / "r.json"))
-        printed = with_copilot(terminal, url).run("eval", str(cases), *options)
+        printed = with_copilot(terminal, url).run("eval", "-q", str(cases), *options)
     assert (printed.code, printed.errors) == (0, "")
     report = report_in(tmp_path / "r.json")
     assert report["totals"]["usage"]["credits"] == 3.0

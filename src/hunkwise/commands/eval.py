@@ -59,6 +59,7 @@ class Options:
     replay: Path | None
     output: Path | None
     format: str
+    quiet: bool
     fresh: bool
     parallel: int
 
@@ -116,6 +117,7 @@ def read_options(arguments: argparse.Namespace) -> Options:
         replay=_path(arguments.replay),
         output=output,
         format=arguments.format,
+        quiet=arguments.quiet,
         fresh=arguments.fresh,
         parallel=arguments.parallel,
     )
@@ -283,7 +285,7 @@ class _Work:
             return lambda: nullcontext[ModelFactory](replays)
         assert backend is not None, "it is None for a replay only"
         resumed = [ready.case.name for ready in cases if self._earlier_result(ready.case) is not None]
-        if resumed:
+        if resumed and not self.options.quiet:
             print_message(
                 f"{len(resumed)} of {len(cases)} cases: measured already by a run that was ended "
                 "(--fresh: again)."
@@ -314,11 +316,13 @@ class _Work:
         open_models: Callable[[], AbstractAsyncContextManager[ModelFactory]],
         signals: Signals,
     ) -> tuple[CaseResult, ...]:
+        from hunkwise.commands.progress import progress
         from hunkwise.commands.run import enable_collection
-        from hunkwise.commands.terminal import console, progress
+        from hunkwise.commands.terminal import console
 
         enable_collection()
-        with quiet_loop(signals) as interrupted, progress(console(stderr=True)) as report_progress:
+        shown = progress(console(stderr=True), "Measuring", "case", quiet=self.options.quiet)
+        with quiet_loop(signals) as interrupted, shown as report_progress:
             async with open_models() as models:
                 runner = EvalRunner(
                     CaseRunner(self.header.judge, interrupted, time.monotonic, self.scan),
