@@ -62,7 +62,7 @@ def render_page(reports: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[Ru
 
     `reports` has the JSON report of each run, from which all figures are taken; `rows` are those of `run_rows`.
     """
-    return _template().render(
+    page = _template().render(
         runs=reports,
         head=RUN_HEAD,
         rows=rows,
@@ -73,6 +73,7 @@ def render_page(reports: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[Ru
         y_of=_y,
         area={"left": _LEFT, "top": _TOP, "width": _WIDTH, "height": _HEIGHT},
     )
+    return f"{page.strip()}\n"
 
 
 def _curve_lines(points: Sequence[Mapping[str, Any]]) -> list[CurveLine]:

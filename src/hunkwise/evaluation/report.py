@@ -28,7 +28,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from hunkwise import __version__
 from hunkwise.domain.review import Usage
@@ -152,7 +152,7 @@ class _EarlierReport(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     version: int
-    runs: list[_EarlierRun] | None = None
+    runs: list[_EarlierRun] | None = Field(default=None, min_length=1)
 
 
 def read_report(path: Path) -> tuple[Evaluation, ...]:
