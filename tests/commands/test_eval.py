@@ -450,6 +450,12 @@ def test_the_prompts_of_the_working_tree_are_what_is_measured(terminal: CommandL
     assert 'Be kind.\n### "a.py"' in model.requests[0].prompt
 
 
+def test_measures_are_defined_in_the_help_and_the_report_names_their_page(terminal: CommandLine) -> None:
+    assert "Noise: findings that are not expected." in " ".join(terminal.run("eval", "--help").out.split())
+    replayed = replace(terminal, folder=ROOT).run("eval", str(EXAMPLES), "--replay", str(RECORDED))
+    assert replayed.out.endswith("\n\ndocs/evaluating.md defines the measures.\n")
+
+
 def with_copilot(terminal: CommandLine, url: str) -> CommandLine:
     own = {"COPILOT_API_URL": url, "COPILOT_DEBUG_GITHUB_API_URL": url, "COPILOT_GITHUB_TOKEN": SECRET}
     return replace(terminal, environ={**terminal.environ, **own})

@@ -21,10 +21,9 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.evaluation.cassette import write_header
 from hunkwise.evaluation.comparison import Comparison, compare, comparison_json
 from hunkwise.evaluation.dataset import read_cases
-from hunkwise.evaluation.page import render_page
 from hunkwise.evaluation.report import as_json, read_report, runs_json
 from hunkwise.evaluation.results import Evaluation
-from hunkwise.evaluation.run_table import run_rows, runs_text
+from hunkwise.evaluation.run_report import render_page, run_rows, runs_text
 from hunkwise.evaluation.table import MARKDOWN, TEXT, as_markdown, as_text
 from hunkwise.files import write_whole
 from hunkwise.redaction import SecretScan, without_secrets

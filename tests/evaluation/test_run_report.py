@@ -12,7 +12,6 @@ import pytest
 
 from hunkwise.domain.review import Usage
 from hunkwise.evaluation.comparison import compare, comparison_json
-from hunkwise.evaluation.page import render_page
 from hunkwise.evaluation.report import as_json, runs_json
 from hunkwise.evaluation.results import (
     CaseFailure,
@@ -22,7 +21,7 @@ from hunkwise.evaluation.results import (
     ScoredGolden,
     ScoredStatement,
 )
-from hunkwise.evaluation.run_table import RUN_HEAD, run_rows, runs_text
+from hunkwise.evaluation.run_report import RUN_HEAD, render_page, run_rows, runs_text
 from hunkwise.evaluation.table import MARKDOWN, TEXT, percent
 from tests.evaluation.test_scoring import FOUND, marked_finding, marked_golden, marks
 
@@ -172,10 +171,10 @@ def test_figures_of_the_page_are_those_of_the_json() -> None:
         for one in contents["runs"]
         for kind, names in keys.items()
     ]
-    points = [row for row in page.rows if row[0] in ("0.0", "0.35", "0.55", "0.95")]
+    points = [row for row in page.rows if row[0] in ("0", "0.35", "0.55", "0.95")]
     shares = ("precision", "recall", "f1", "adjusted_precision", "adjusted_f1")
     assert points == [
-        [str(point["min_confidence"]), str(point["findings"]), *(percent(point[key]) for key in shares)]
+        [f"{point['min_confidence']:g}", str(point["findings"]), *(percent(point[key]) for key in shares)]
         for point in contents["runs"][1]["curve"]["points"]
     ]
     assert [row[0] for row in page.rows if len(row) == len(RUN_HEAD)] == ["Run", "good", HOSTILE, "nothing"]
