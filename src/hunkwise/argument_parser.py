@@ -12,7 +12,7 @@ _FILES = ("FILE", "PATH", "REPORT", "PART", "CASES")
 _FOLDERS = ("DIR",)
 EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "": (
-        "hunkwise review                        # your branch, compared with the default branch",
+        "hunkwise review                        # your changes since the default branch, committed or not",
         "hunkwise review --model demo           # the same with fixed rules, without an account",
         "hunkwise audit                         # the whole repository, part by part",
         "hunkwise doctor                        # what is set up, what is not, how to fix it",
@@ -22,8 +22,8 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "env INPUT_DRY-RUN=true hunkwise action # the same without posting",
     ),
     "review": (
-        "hunkwise review                        # from the merge base with the default branch to HEAD",
-        "hunkwise review --base v1.4 --format json",
+        "hunkwise review                        # all changes since the default branch, committed or not",
+        "hunkwise review --staged --fail-on high",
         "hunkwise review -q --format quickfix   # path:line:column, for an editor",
         "hunkwise review --pr octo/site#12      # a pull request; posts nothing without --post",
     ),
@@ -81,7 +81,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "eval": (
         "hunkwise eval cases --output before.json",
         "hunkwise eval cases --against before.json --max-regression 0.05",
-        "hunkwise eval cases/one --model gpt-5 --judge gpt-5",
+        "hunkwise eval cases/one --model gpt-5 --model gpt-5-mini --html runs.html",
     ),
     "doctor": (
         "hunkwise doctor",

@@ -306,12 +306,22 @@ def _add_config(commands: _Commands) -> None:
     _add(check, "--config", "--repository")
 
 
+_MEASURES: Final = (
+    "Found: of the expected findings. Noise: findings that are not expected. Precision is 100 % where nothing was "
+    "found, recall where nothing was to be found, and F1 where both hold: a clean case in which nothing was said "
+    "counts as perfect. Adjusted (Adj.): what a case accepts is no noise. The total is over all findings "
+    "together, not the mean of the cases. Of an answer, the required statements count as expected findings, and the "
+    "forbidden ones that it states as noise. The exit code is the worst of the runs: 3 (nothing measured), 1 "
+    "(regression), 4 (partial), 0."
+)
+
+
 def _add_eval(commands: _Commands) -> None:
     parser = commands.add_parser(
         "eval",
         help="measure prompts and models on cases with known faults or answers",
         description="Reviews known changes, or answers questions about them, with the configuration and prompts of the "
-        "working tree, and compares the result with the expected one (docs/evaluating.md).",
+        "working tree, and compares the result with the expected one (docs/evaluating.md). " + _MEASURES,
     )
     parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
     parser.add_argument("--judge", metavar="MODEL", help="a model that decides whether texts mean the same")
@@ -320,7 +330,7 @@ def _add_eval(commands: _Commands) -> None:
         "--max-regression",
         metavar="F1_DROP",
         type=float,
-        help="with --against: exit 1 when F1 drops by more (default: 0; 0.05 is five points)",
+        help="with --against: exit 1 when the strict F1 drops by more (default: 0; 0.05 is five points)",
     )
     recording = parser.add_mutually_exclusive_group()
     recording.add_argument("--record", metavar="DIR", help="write the models' answers there")
@@ -328,6 +338,7 @@ def _add_eval(commands: _Commands) -> None:
         "--replay", metavar="DIR", help="read the answers from there: no model, no network"
     )
     parser.add_argument("--output", metavar="FILE", help="write the JSON report there")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one HTML page there")
     _add(
         parser,
         "--format",
@@ -347,7 +358,19 @@ def _add_eval(commands: _Commands) -> None:
     parser.add_argument(
         "--parallel", metavar="N", type=int, default=2, help="cases at the same time (default: 2)"
     )
-    _add(parser, "--model", "--config", "--repository")
+    parser.add_argument(
+        "--prompts",
+        metavar="NAMES",
+        action="append",
+        help="run only these prompts, with commas between them; several times: a run for each, compared in one table",
+    )
+    _add(
+        parser,
+        "--model",
+        action="append",
+        help='a model id, or "demo": fixed rules that need no account; several times: a run for each',
+    )
+    _add(parser, "--config", "--repository")
 
 
 def _add_doctor(commands: _Commands) -> None:
