@@ -38,7 +38,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hunkwise {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("action", help="run as a step of a workflow (what entrypoint.py does)")
-    for add in (_add_review, _add_publish, _add_audit, _add_prompts, _add_config, _add_eval, _add_doctor):
+    for add in (
+        _add_review,
+        _add_publish,
+        _add_audit,
+        _add_prompts,
+        _add_config,
+        _add_eval,
+        _add_doctor,
+        _add_setup,
+    ):
         add(commands)
     return parser
 
@@ -283,3 +292,13 @@ def _add_doctor(commands: _Commands) -> None:
     _add(doctor, "--format")
     _add(doctor, "--pr", help="the pull request that is to be reviewed")
     _add(doctor, "--model", "--config", "--repository")
+
+
+def _add_setup(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "setup",
+        help="download the Copilot CLI, where hunkwise was installed as a package",
+        description="Downloads the Copilot CLI that this version of hunkwise is tested with, by the SDK's own verified "
+        "download, into the user's cache. Says from where and how much, and asks first. No other command downloads it.",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
