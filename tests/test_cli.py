@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hunkwise.cli import main, unexpected_error
+from hunkwise.cli import main, unexpected_error, unsupported_system
 
 
 def test_an_unforeseen_error_says_where_and_what(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,3 +27,13 @@ def test_what_is_no_command_is_refused(
         main(arguments)
     assert ended.value.code == code
     assert "hunkwise" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("system", "refused"),
+    [("linux", False), ("darwin", False), ("win32", True), ("cygwin", True), ("freebsd14", True)],
+)
+def test_unsupported_system_is_refused_with_the_ways_to_run_there(system: str, refused: bool) -> None:
+    reason = unsupported_system(system)
+    assert bool(reason) == refused
+    assert ("WSL or the container image" in reason) == refused

@@ -102,18 +102,20 @@ def download_folder(environ: Mapping[str, str], system: str = sys.platform) -> P
     override = environ.get("COPILOT_CLI_EXTRACT_DIR")
     if override:
         return Path(override).absolute()
-    return _cache_folder(environ, "github-copilot-sdk", system) / "cli" / CLI_VERSION
+    return cache_folder(environ, "github-copilot-sdk", system) / "cli" / CLI_VERSION
 
 
 def _package_cache(environ: Mapping[str, str]) -> Path | None:
     """Returns the folder into which the CLI of this user unpacks itself once; None if it cannot be written."""
     override = environ.get("COPILOT_PKG_CACHE_HOME")
-    folder = Path(override).absolute() if override else _cache_folder(environ, "copilot", sys.platform)
+    folder = Path(override).absolute() if override else cache_folder(environ, "copilot", sys.platform)
     existing = next((path for path in (folder, *folder.parents) if os.access(path, os.F_OK)), None)
-    return folder if existing is not None and os.access(existing, os.W_OK) else None
+    usable = existing is not None and existing.is_dir() and os.access(existing, os.W_OK)
+    return folder if usable else None
 
 
-def _cache_folder(environ: Mapping[str, str], name: str, system: str) -> Path:
+def cache_folder(environ: Mapping[str, str], name: str, system: str) -> Path:
+    """Returns the user's cache folder of a program."""
     home = Path(environ.get("HOME") or Path("~").expanduser())
     if system == "darwin":
         return home.absolute() / "Library" / "Caches" / name
