@@ -22,7 +22,7 @@ from hunkwise.errors import ModelError, ModelKind
 
 ARCHIVE_BYTES: Final = 87_000_000
 FOLDER_BYTES: Final = 167_000_000
-"""Both measured for Linux on x64."""
+"""Both for Linux on x64. The first is an estimate: the files of the npm package, packed as the release packs them."""
 MAX_ARCHIVE: Final = 400_000_000
 """Bytes. The SDK has the whole archive in memory."""
 _CHUNK = 1 << 18
