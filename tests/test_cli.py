@@ -12,7 +12,7 @@ import pytest
 from hunkwise import __version__
 from hunkwise.argument_parser import EXAMPLES, SHELLS, subcommands
 from hunkwise.arguments import build_parser
-from hunkwise.cli import main, unexpected_error
+from hunkwise.cli import main, unexpected_error, unsupported_system
 
 
 def test_an_unforeseen_error_says_where_and_what(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,3 +128,13 @@ def test_script_for_each_shell_has_the_commands(shell: str, capsys: pytest.Captu
 def test_other_commands_start_without_the_package_for_completion() -> None:
     script = "import sys; from hunkwise.cli import main; main([]); sys.exit('shtab' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("system", "refused"),
+    [("linux", False), ("darwin", False), ("win32", True), ("cygwin", True), ("freebsd14", True)],
+)
+def test_unsupported_system_is_refused_with_the_ways_to_run_there(system: str, refused: bool) -> None:
+    reason = unsupported_system(system)
+    assert bool(reason) == refused
+    assert ("WSL or the container image" in reason) == refused

@@ -88,6 +88,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "hunkwise doctor --offline",
         "hunkwise doctor --pr octo/site#12 --format json",
     ),
+    "setup": (
+        "hunkwise setup                         # says what it downloads, and asks",
+        "hunkwise setup --yes                   # in a script",
+    ),
     "completion": (
         "hunkwise completion bash > ~/.local/share/bash-completion/completions/hunkwise",
         "hunkwise completion zsh > ~/.zfunc/_hunkwise     # with fpath+=~/.zfunc before compinit",

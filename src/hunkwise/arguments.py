@@ -56,6 +56,7 @@ def build_parser() -> CommandParser:
         _add_config,
         _add_eval,
         _add_doctor,
+        _add_setup,
         _add_completion,
         _add_action,
     ):
@@ -384,3 +385,13 @@ def _add_doctor(commands: _Commands) -> None:
     _add(doctor, "--format")
     _add(doctor, "--pr", help="the pull request that is to be reviewed")
     _add(doctor, "--model", "--config", "--repository")
+
+
+def _add_setup(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "setup",
+        help="download the Copilot CLI, where hunkwise was installed as a package",
+        description="Downloads the Copilot CLI that this version of hunkwise is tested with, by the SDK's own verified "
+        "download, into the user's cache. Says from where and how much, and asks first. No other command downloads it.",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")

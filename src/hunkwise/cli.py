@@ -16,18 +16,29 @@ from hunkwise.argument_parser import completion_script
 from hunkwise.arguments import build_parser
 from hunkwise.commands.messages import print_message
 from hunkwise.errors import Error, host_error
-from hunkwise.worker import adopt_orphans
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
 
 def run_process(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command as the only task of this process, and exits with its code."""
+    if refusal := unsupported_system(sys.platform):
+        print_message(refusal)
+        sys.exit(2)
+    from hunkwise.worker import adopt_orphans  # not at the top: what it needs is missing on Windows
+
     adopt_orphans()
     gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
     code = main(argv)
     gc.freeze()  # the process ends here: the interpreter's final garbage collection takes 0.3 s
     sys.exit(code)
+
+
+def unsupported_system(system: str) -> str:
+    """Returns why hunkwise does not run on a system (as in `sys.platform`); empty on Linux and macOS."""
+    if system in ("linux", "darwin"):
+        return ""
+    return "hunkwise runs on Linux and macOS; on Windows use WSL or the container image (docs/install.md)."
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
@@ -95,6 +106,10 @@ def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str
         return preview
     if name == "completion":
         return print_completion
+    if name == "setup":
+        from hunkwise.commands.setup import setup
+
+        return setup
     if name == "audit":
         from hunkwise.commands.audit import audit
 
