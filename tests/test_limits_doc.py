@@ -51,7 +51,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/flows/test_base_config.py",
     ),
     "Files of instructions": (
-        ["hunkwise.flows.base_config:MAX_INSTRUCTION_FILES", "hunkwise.flows.base_config:MAX_TEXT"],
+        ["hunkwise.flows.instructions:MAX_INSTRUCTION_FILES", "hunkwise.flows.instructions:MAX_TEXT"],
         "tests/flows/test_base_config.py::test_instructions_of_which_a_part_is_read_are_named",
     ),
     "A file of the repository that is read whole": (
@@ -67,11 +67,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/flows/test_fetch.py::test_the_checkout_tells_scripts_among_binary_files",
     ),
     "The base's `.gitattributes`": (
-        ["hunkwise.flows.base_config:MAX_TEXT"],
+        ["hunkwise.flows.instructions:MAX_TEXT"],
         "tests/flows/test_fetch.py::test_of_large_attributes_the_first_lines_count",
     ),
     "Folders with changed files whose `AGENTS.md` and `.gitattributes` are read": (
-        ["hunkwise.flows.base_config:MAX_NESTED", "hunkwise.github.client:MAX_LOOKUP_FILES"],
+        ["hunkwise.flows.instructions:MAX_NESTED", "hunkwise.github.client:MAX_LOOKUP_FILES"],
         "tests/flows/test_base_config.py::test_folders_beyond_the_limit_are_counted",
     ),
     "An answer of GitHub's API, unpacked": (
@@ -313,7 +313,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/repository/test_history.py::test_too_long_list_of_files_is_an_error",
     ),
     "`.gitattributes` files of a commit that is audited": (
-        ["hunkwise.commands.audit_stages:_MOST_ATTRIBUTES", "hunkwise.flows.base_config:MAX_TEXT"],
+        ["hunkwise.commands.audit_stages:_MOST_ATTRIBUTES", "hunkwise.flows.instructions:MAX_TEXT"],
         "tests/commands/test_audit.py::test_no_more_than_five_hundred_attributes_files_are_read",
     ),
     "History that decides on the order": (

@@ -12,7 +12,8 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
-from hunkwise.flows.base_config import (
+from hunkwise.flows.base_config import BaseConfig, built_in_fronts, read_base_texts
+from hunkwise.flows.instructions import (
     AGENTS,
     ATTRIBUTES,
     INSTRUCTION_FILES,
@@ -21,11 +22,8 @@ from hunkwise.flows.base_config import (
     MAX_INSTRUCTION_FILES,
     MAX_NESTED,
     MAX_TEXT,
-    BaseConfig,
     FolderTexts,
-    built_in_fronts,
     instructions_of,
-    read_base_texts,
     read_folder_texts,
 )
 from hunkwise.settings.config import Config

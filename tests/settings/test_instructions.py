@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hunkwise.domain.pull_request import Instructions
-from hunkwise.flows.base_config import MAX_GLOBS, folders_of, read_instructions
+from hunkwise.flows.instructions import MAX_GLOBS, folders_of, read_instructions
 from hunkwise.plan.globs import matches
 
 RULES = ".github/instructions/py.instructions.md"

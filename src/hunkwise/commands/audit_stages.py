@@ -31,14 +31,9 @@ from hunkwise.flows.audit_merge import (
     report_of,
 )
 from hunkwise.flows.audit_planning import AuditRequest, plan_audit, select_lap
-from hunkwise.flows.base_config import (
-    ATTRIBUTES,
-    BaseConfig,
-    decode_attributes,
-    read_base_texts,
-    read_folder_texts,
-)
+from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.flows.fetch import mark_scripts
+from hunkwise.flows.instructions import ATTRIBUTES, decode_attributes, read_folder_texts
 from hunkwise.flows.planning import EarlierFinding
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.flows.review import ReviewInput, ReviewRequest

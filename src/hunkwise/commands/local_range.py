@@ -11,8 +11,9 @@ from hunkwise.commands.change_options import RangeOptions
 from hunkwise.domain.pull_request import CommitFiles, PullRequest, Snapshot
 from hunkwise.domain.text import count, visible
 from hunkwise.errors import RepositoryError, SettingsError
-from hunkwise.flows.base_config import read_base_texts, read_folder_texts
+from hunkwise.flows.base_config import read_base_texts
 from hunkwise.flows.fetch import mark_scripts
+from hunkwise.flows.instructions import read_folder_texts
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.repository.git import Git
 from hunkwise.repository.history import count_commits, is_shallow, read_subject

@@ -11,12 +11,8 @@ from hunkwise.domain.diff import FileDiff, FileStatus, Hunk, by_path
 from hunkwise.domain.pull_request import CommitFiles, Conversation, Entry, Known, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
 from hunkwise.errors import GitHubError, RepositoryError
-from hunkwise.flows.base_config import (
-    BaseConfig,
-    prefetch,
-    read_base_texts,
-    read_folder_texts,
-)
+from hunkwise.flows.base_config import BaseConfig, prefetch, read_base_texts
+from hunkwise.flows.instructions import read_folder_texts
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState

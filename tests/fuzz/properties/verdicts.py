@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hunkwise.domain.finding import MAX_AREA, MAX_AREAS, MAX_DIAGRAM, MAX_OVERVIEW, MAX_WORDS, Severity
 from hunkwise.errors import SettingsError
-from hunkwise.flows.base_config import read_instructions
+from hunkwise.flows.instructions import read_instructions
 from hunkwise.flows.summary import read_summary
 from hunkwise.prompts.report_answer import MAX_TEXT, AnswerCollector
 from hunkwise.prompts.report_verdicts import MAX_CORRECTION, VerdictCollector
