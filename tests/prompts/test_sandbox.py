@@ -109,7 +109,7 @@ def test_supported_operations_are_rendered(source: str, text: str) -> None:
         ("{{ title + 1 }}", "can only concatenate"),
         ("{{ self.nothing() }}", "nothing"),
         ("{{ lipsum() }}", "'lipsum' is undefined"),
-        ("{{ cycler.__init__.__globals__ }}", "'StrictUndefined' object is unsafe"),
+        ("{{ cycler.__init__.__globals__ }}", "'UndefinedName' object is unsafe"),
         ("{% for a in range(9999) %}{% for b in range(99) %}x{% endfor %}{% endfor %}", "400,000 characters"),
     ],
 )

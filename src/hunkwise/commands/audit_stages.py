@@ -136,7 +136,15 @@ class Audit:
     def _texts(self) -> BaseConfig:
         sources = self._sources
         tree = GitTree(sources.git, sources.head_sha)
-        return read_base_texts(tree, sources.config_path, lambda config: config.for_audit(sources.overrides))
+        where = f"the audited commit ({sources.head_sha[:7]})"
+        return read_base_texts(
+            tree, sources.config_path, lambda config: config.for_audit(sources.overrides), where
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about the configuration, which are among the notes of the plan too."""
+        return self._texts.warnings
 
     @property
     def config(self) -> Config:
@@ -173,7 +181,7 @@ class Audit:
             settings=settings,
             today=datetime.fromtimestamp(sources.now, UTC).date(),
             state=stored.state,
-            notes=(*self._texts.notes, *stored.notes),
+            notes=(*self._texts.warnings, *self._texts.notes, *stored.notes),
             shards=shards,
             read_again=read_again or stored.controls.read_again,
             only=tuple(only),

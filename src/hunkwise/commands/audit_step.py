@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,7 @@ class _AuditStep:
     def _plan(self) -> ExitCode:
         plan = self._audit.plan(shards=self._inputs.audit.shards)
         path = self._write(PLAN_NAME, plan_json(plan))
-        for note in plan.notes:
-            self._runner.notice(note)
+        self._annotate(plan.notes)
         self._runner.log(f"{len(plan.files):,} files in {len(plan.shards)} shards.")
         outputs = {"matrix": plan.matrix, "shards": str(len(plan.shards)), "plan": path}
         self._set_outputs({**outputs, "conclusion": "success"})
@@ -187,8 +186,7 @@ class _AuditStep:
         config = self._audit.config
         if config.upload_sarif and not config.dry_run and outcome.error is None:
             self._upload(outcome)
-        for note in report.notes:
-            self._runner.notice(note)
+        self._annotate(report.notes)
         for sentence in outcome.failed:
             self._runner.warning(sentence)
         self._runner.summary(issue_body(report))
@@ -206,6 +204,11 @@ class _AuditStep:
         if outcome.error is not None:
             raise outcome.error
         return outcome.exit_code
+
+    def _annotate(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            annotate = self._runner.warning if note in self._audit.warnings else self._runner.notice
+            annotate(note)
 
     def _upload(self, outcome: AuditOutcome) -> None:
         ref = self._environ.get("GITHUB_REF") or "refs/heads/main"

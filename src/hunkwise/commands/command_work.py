@@ -18,7 +18,7 @@ from hunkwise.domain.pull_request import Conversation, PullRequest, ReadableCode
 from hunkwise.domain.text import joined
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind
 from hunkwise.flows.answering import AnswerRequest
-from hunkwise.flows.base_config import read_file
+from hunkwise.flows.base_config import read_config_text
 from hunkwise.flows.check_run import is_review_running
 from hunkwise.flows.fetch import FetchedPullRequest
 from hunkwise.github.command_comments import CommandComment, CommandComments
@@ -154,7 +154,7 @@ class CommandWork:
     def config(self) -> CommandReply:
         """Shows the settings of the base that are not defaults."""
         base_sha, path = self.fetched.snapshot.pull_request.base_sha, self._inputs.config_path
-        text = read_file(self._reader.commit(base_sha), path)
+        text = read_config_text(self._reader.commit(base_sha), path, is_added=lambda: True).text
         file, document = read_config(text, path=path) if text is not None else (Config(), None)
         inputs = {
             name: (value, ValueSource(SourceKind.INPUT, name.replace("_", "-")))

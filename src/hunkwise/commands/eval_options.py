@@ -85,14 +85,6 @@ class Options:
     def config_path(self) -> str:
         return parse_config_path(self.config, "--config")
 
-    def check_config(self, found: bool) -> None:
-        """Raises SettingsError where --config names a missing file; the default file may be missing."""
-        if self.config is not None and not found:
-            message = (
-                f"--config {self.config}: there is no such file in {self.repository}; name it from its root."
-            )
-            raise SettingsError([message])
-
     def earlier_run(self, earlier: Sequence[Evaluation], name: str, cases: Sequence[Case]) -> Evaluation:
         """Returns the run of --against to compare with: the only one, else the one of the same name.
 

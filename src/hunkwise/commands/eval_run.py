@@ -99,12 +99,13 @@ class RunPreparation:
     def _rules(self, headers: Mapping[EvalVariant, CassetteHeader]) -> dict[EvalVariant, EvalSettings]:
         """Reads configuration, templates and instructions from the working tree, where prompts are edited."""
         options, tree = self.options, WorkingTree(self.options.repository)
-        options.check_config(tree.read(options.config_path) is not None)
         rules: dict[EvalVariant, EvalSettings] = {}
         notes: list[str] = []
         for variant, header in headers.items():
-            base = read_base_texts(tree, options.config_path, _overrides(variant, header))
-            notes += base.notes
+            base = read_base_texts(
+                tree, options.config_path, _overrides(variant, header), "the working tree"
+            )
+            notes += (*base.warnings, *base.notes)
             rules[variant] = EvalSettings(base.config, base.templates, base.instructions, header.demo)
         for note in dict.fromkeys(notes):
             print_message(note)

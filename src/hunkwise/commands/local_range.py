@@ -79,7 +79,10 @@ def read_range(
     git = Git(folder, bare=bare)
     ends = _find_ends(git, folder, options, committed=bare or options.committed)
     rules, source = _rules(git, folder, ends.base_sha, at_base=at_base or bare)
-    texts = read_base_texts(rules, config_path, overridden)
+    at_head = GitTree(git, ends.head_sha)
+    texts = read_base_texts(
+        rules, config_path, overridden, source, is_added=lambda: at_head.read(config_path) is not None
+    )
     config = texts.config
     pull_request = PullRequest(
         repository=folder.resolve().name,
@@ -93,7 +96,7 @@ def read_range(
         head_sha=ends.head_sha,
     )
     files = mark_scripts(git, ends.head_sha, git.diff(ends.base_sha, ends.head_sha))
-    notes = texts.notes if files else (*texts.notes, _nothing_changed(ends))
+    notes = (*texts.warnings, *texts.notes, *([] if files else [_nothing_changed(ends)]))
     shows_instructions = config.context.instructions
     below = read_folder_texts(rules, files, instructions=shows_instructions)
     snapshot = Snapshot(
@@ -104,10 +107,9 @@ def read_range(
         notes=(*notes, *below.notes),
     )
     request = ReviewRequest(snapshot, config, texts.templates, local=True, demo=demo)
-    ready = ReviewInput(request, GitTree(git, ends.head_sha), GitTree(git, ends.base_sha))
+    ready = ReviewInput(request, at_head, GitTree(git, ends.base_sha))
     remarks = (*ends.remarks, *([] if options.untracked else _name_untracked(ends.untracked)))
-    configured = rules.read(config_path) is not None
-    return LocalRange(ready, _describe(git, ends, len(files)), source, configured, remarks)
+    return LocalRange(ready, _describe(git, ends, len(files)), source, texts.found, remarks)
 
 
 def _is_bare(folder: Path) -> bool:

@@ -47,6 +47,7 @@ class PublishedRun:
     published: PublishedFindings
     summary: str
     outputs: Mapping[str, str]
+    config_warnings: tuple[str, ...] = ()
 
     @property
     def view(self) -> PublishedReview:
@@ -61,7 +62,7 @@ class PublishedRun:
         """Faults of the run, what was not reviewed and what could not be posted, as unique messages; at most 10."""
         view = self.view
         faults = [*view.review.faults, *([view.posted.fault] if view.posted.fault else [])]
-        messages = [f"{fault.message} {fault.hint}".strip() for fault in faults]
+        messages = [*self.config_warnings, *(f"{fault.message} {fault.hint}".strip() for fault in faults)]
         if self.exit_code is ExitCode.PARTIAL:
             messages += view.verdict.reasons
         messages += [*view.verdict.warnings, *self.published.warnings]
@@ -100,8 +101,13 @@ class Publisher:
         files: HeadFilePort,
         own_review: bool = True,
         automatic: bool = True,
+        warnings: tuple[str, ...] = (),
     ) -> None:
-        """`own_review` is False for a review that another job reported, `automatic` for one that a person requested."""
+        """`own_review` is False for a review that another job reported, `automatic` for one that a person requested.
+
+        `warnings`: sentences about the configuration for the step's annotations.
+        """
+        self._warnings = warnings
         self._environment = environment
         self._github = github
         self._scan = scan
@@ -145,7 +151,7 @@ class Publisher:
         report = self._write_report_file("report.json", self._report(view))
         sarif = self._write_report_file("hunkwise.sarif", self._sarif(view))
         outputs = outputs_of(view, report, sarif)
-        return PublishedRun(published, job_summary(view).text, outputs)
+        return PublishedRun(published, job_summary(view).text, outputs, self._warnings)
 
     @property
     def _details_url(self) -> str:

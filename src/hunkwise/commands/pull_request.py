@@ -137,7 +137,10 @@ class RepositoryReader:
             near = lambda _sha: rules  # noqa: E731
         fetch = PullRequestFetch(self.github, withheld, near, partial(ApiTree, self.github))
         fetched = fetch.run(
-            number, self._inputs.config_path, lambda config: config.with_overrides(self._overrides)
+            number,
+            self._inputs.config_path,
+            lambda config: config.with_overrides(self._overrides),
+            "" if self._rules is None else "the working tree",
         )
         self.deadlines.minutes = fetched.texts.config.deadline
         return fetched
@@ -167,6 +170,7 @@ class RepositoryReader:
             files=HeadContents(self.commit(fetched.snapshot.pull_request.head_sha)),
             own_review=own_review,
             automatic=automatic,
+            warnings=fetched.texts.warnings,
         )
 
 

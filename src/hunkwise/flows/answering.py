@@ -159,7 +159,7 @@ def prepare_answer(
         base_readable=request.code.base is not None,
         surroundings=CodeContext(request.code.head, left=seconds_left),
     )
-    names = _values(request, prompting) | {"suggestible": anchor is not None}
+    names = answer_variables(request, prompting) | {"suggestible": anchor is not None}
     question = Question(
         prompt.name,
         prompting.system_for(prompt.name),
@@ -228,7 +228,7 @@ def _with_suggestion(request: AnswerRequest, prepared: PreparedAnswer) -> Answer
     return Answer(text, why_none=_NOT_MADE if request.command.word is CommandWord.SUGGEST else "")
 
 
-def _values(request: AnswerRequest, prompting: PromptWriter) -> dict[str, Any]:
+def answer_variables(request: AnswerRequest, prompting: PromptWriter) -> dict[str, Any]:
     """Returns the template variables that only these prompts have, and the instructions for the files."""
     thread = request.thread
     paths = [thread.path] if thread else [file.path for file in request.snapshot.files]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Final
 
 from hunkwise.domain.pull_request import CommitFiles, Instructions, Known
 from hunkwise.errors import OversizeError, SettingsError
@@ -19,11 +20,22 @@ from hunkwise.flows.instructions import (
 )
 from hunkwise.prompts.renderer import BUILT_IN, PARTIAL, built_in_text
 from hunkwise.settings.config import Config, parse_config
+from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH, did_you_mean
 from hunkwise.settings.prompt_settings import FrontMatter
 from hunkwise.settings.sources import read_front_matter
 
 MAX_TEMPLATE = 65_536
 """Bytes."""
+NEAR_PATHS: Final = (
+    ".github/hunkwise.yaml",
+    ".github/.hunkwise.yml",
+    ".github/.hunkwise.yaml",
+    "hunkwise.yml",
+    "hunkwise.yaml",
+    ".hunkwise.yml",
+    ".hunkwise.yaml",
+)
+"""Files that are probably meant to be the configuration, and are not read."""
 _BASE = "the base of the change"
 _AT_ONCE = 6
 
@@ -34,13 +46,17 @@ class _PrefetchedFiles:
 
     commit: CommitFiles
     known: Known
+    prefetched: tuple[str, ...]
+    """The paths that the bulk read asked for: a second one would return no more of them."""
 
     def read(self, path: str) -> bytes | None:
         entry = self.known[path] if path in self.known else self.commit.read(path)
         return entry if isinstance(entry, bytes) else None
 
     def read_many(self, paths: Sequence[str]) -> Known:
-        return self.commit.read_many(paths)
+        others = [path for path in paths if path not in self.prefetched]
+        known = {path: self.known[path] for path in paths if path in self.known}
+        return {**known, **self.commit.read_many(others)} if others else known
 
     def list(self, path: str) -> tuple[str, ...] | None:
         entry = self.known[path] if path in self.known else self.commit.list(path)
@@ -61,39 +77,93 @@ class BaseConfig:
     """The text of the top .gitattributes; the top folder's name is empty."""
     notes: tuple[str, ...] = ()
     """A sentence for each thing that could not be read and that the review does not depend on."""
+    warnings: tuple[str, ...] = ()
+    """A sentence for each file that could be meant to be the configuration, and was not used."""
+    found: bool = False
+    """True if there is a configuration file; otherwise the defaults apply."""
 
 
 def prefetch(base: CommitFiles, config_path: str) -> CommitFiles:
     """Reads in one request the files that every run needs; templates and other instruction files are read later."""
-    paths = (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES)
-    return _PrefetchedFiles(base, read_known(base, paths))
+    paths = (config_path, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES, *NEAR_PATHS)
+    return _PrefetchedFiles(base, read_known(base, paths), paths)
 
 
 def read_base_texts(
-    base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]
+    base: CommitFiles,
+    config_path: str,
+    overridden: Callable[[Config], Config],
+    where: str = _BASE,
+    *,
+    is_added: Callable[[], bool] = lambda: False,
 ) -> BaseConfig:
-    """Reads configuration, templates and instructions in parallel. Raises SettingsError if configuration or templates
-    are invalid, GitHubError or RepositoryError if they cannot be read at all."""
+    """Reads configuration, templates and instructions in parallel.
+
+    `where` describes the commit for messages; see `read_config_text` for `is_added`. Raises SettingsError if
+    configuration or templates are invalid, GitHubError or RepositoryError if they cannot be read at all.
+    """
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="base") as pool:
         instructions = pool.submit(instructions_of, base, pool)
-        attributes = pool.submit(read_file, base, ATTRIBUTES)
-        text = read_file(base, config_path)
-        config = overridden(Config() if text is None else parse_config(text, path=config_path))
-        templates, fronts = _read_templates(base, config, pool)
+        attributes = pool.submit(read_file, base, ATTRIBUTES, where)
+        file = read_config_text(base, config_path, where, is_added=is_added)
+        config = overridden(Config() if file.text is None else parse_config(file.text, path=config_path))
+        templates, fronts = _read_templates(base, config, where, pool)
         found, notes = instructions.result()
         marked = {"": decode_attributes(attributes.result())}
     completed = config.completed(fronts)
     return BaseConfig(
-        completed, templates, found, marked, (*notes, *_range_notes(completed, config.own_files))
+        completed,
+        templates,
+        found,
+        marked,
+        (*notes, *_range_notes(completed, config.own_files)),
+        file.warnings,
+        file.text is not None,
     )
 
 
+@dataclass(frozen=True)
+class ConfigText:
+    """The bytes of the configuration file; None if the defaults apply."""
+
+    text: bytes | None
+    warnings: tuple[str, ...] = ()
+
+
+def read_config_text(
+    commit: CommitFiles, path: str, where: str = _BASE, *, is_added: Callable[[], bool] = lambda: False
+) -> ConfigText:
+    """Reads the configuration file. Only the default one may be missing, and one that the change adds.
+
+    `where` describes the commit for messages; `is_added` returns whether the change adds the file. Raises
+    SettingsError for a missing file, with the most similar one that exists, and for a folder.
+    """
+    text = read_file(commit, path, where)
+    if text is not None:
+        return ConfigText(text)
+    if commit.list(path) is not None:
+        raise SettingsError([f"{path} is a folder in {where}: the configuration must be a file."])
+    entries = read_known(commit, (DEFAULT_CONFIG_PATH, *NEAR_PATHS))
+    others = [other for other, entry in entries.items() if isinstance(entry, bytes)]
+    if path == DEFAULT_CONFIG_PATH:
+        warnings = tuple(f"Found {other}, which is not read: rename it to {path}." for other in others)
+        return ConfigText(None, warnings)
+    if is_added():
+        return ConfigText(None, (f"{path} is not in {where} yet: the defaults apply until it is merged.",))
+    folder = path.rpartition("/")[0]
+    others += [f"{folder}/{name}".lstrip("/") for name in commit.list(folder) or ()]
+    near = did_you_mean(path, others) or "."
+    raise SettingsError([f'There is no {path} in {where}: correct the input "config" or --config{near}'])
+
+
 def _read_templates(
-    base: CommitFiles, config: Config, pool: ThreadPoolExecutor
+    base: CommitFiles, config: Config, where: str, pool: ThreadPoolExecutor
 ) -> tuple[dict[str, str], dict[str, FrontMatter]]:
     """Returns the user's own templates without front matter, and the front matter of all prompts."""
     paths = config.own_files
-    readings = {name: pool.submit(read_template, base, owner_of(name), path) for name, path in paths.items()}
+    readings = {
+        name: pool.submit(read_template, base, owner_of(name), path, where) for name, path in paths.items()
+    }
     faults: list[str] = []
     templates: dict[str, str] = {}
     fronts = {name: front for name, front in built_in_fronts().items() if name not in paths}

@@ -15,6 +15,7 @@ from hunkwise.flows.base_config import BaseConfig, prefetch, read_base_texts
 from hunkwise.flows.instructions import read_folder_texts
 from hunkwise.plan.selection import is_binary_name, select
 from hunkwise.settings.config import Config
+from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH
 from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.reconcile import shown_threads
 from hunkwise.tracking.state import latest_state
@@ -168,6 +169,29 @@ def _is_binary(content: bytes) -> bool:
     return b"\0" in content[:8_000]
 
 
+def _paths_at_head(files: Sequence[FileDiff]) -> set[str]:
+    return {file.path for file in files if file.status is not FileStatus.REMOVED}
+
+
+def _changed_settings(
+    files: Sequence[FileDiff], texts: BaseConfig, config_path: str, base: str
+) -> tuple[str, ...]:
+    """Returns a note if the change itself changes the configuration, or a template that the configuration names.
+
+    `base` describes the base. A named configuration that the change adds has a warning of `read_config_text` instead.
+    """
+    touched = {path for file in files for path in (file.path, file.old_path)}
+    paths = [path for path in (config_path, *texts.config.own_files.values()) if path in touched]
+    if config_path in paths and not texts.found:
+        note = f"This pull request adds {config_path}: the defaults apply until it is merged."
+        return (note,) if config_path == DEFAULT_CONFIG_PATH else ()
+    if not paths:
+        return ()
+    unique = tuple(dict.fromkeys(paths))
+    version = "version at {} was" if len(unique) == 1 else "versions at {} were"
+    return (f"This pull request changes {', '.join(unique)}; the {version.format(base)} used.",)
+
+
 class GitHubPort(Protocol):
     """Reads a pull request from GitHub."""
 
@@ -206,17 +230,27 @@ class PullRequestFetch:
         self._notes: list[str] = []
 
     def run(
-        self, number: int, config_path: str, overridden: Callable[[Config], Config]
+        self, number: int, config_path: str, overridden: Callable[[Config], Config], where: str = ""
     ) -> FetchedPullRequest:
-        """Fetches it. Raises GitHubError if it cannot be read, SettingsError if the base's configuration is invalid."""
+        """Fetches it. Raises GitHubError if it cannot be read, SettingsError if the base's configuration is invalid.
+
+        `where` describes for messages where configuration and templates are, if that is not the base.
+        """
         pull_request = self._github.pull_request(number)
+        short_sha = pull_request.base_sha[:7]
         base = self._near(pull_request.base_sha)
         with ThreadPoolExecutor(2, thread_name_prefix="fetch") as pool:
             files_read = pool.submit(self._github.files, pull_request)
             conversation_read = pool.submit(self._read_conversation, pull_request)
             if base is None:
                 base = prefetch(self._far(pull_request.base_sha), config_path)
-            texts = read_base_texts(base, config_path, overridden)
+            texts = read_base_texts(
+                base,
+                config_path,
+                overridden,
+                where or f"the base of the change ({short_sha})",
+                is_added=lambda: config_path in _paths_at_head(files_read.result()),
+            )
             listed = files_read.result()
             shows_instructions = texts.config.context.instructions
             below = read_folder_texts(base, listed, instructions=shows_instructions)
@@ -231,7 +265,18 @@ class PullRequestFetch:
                 instructions=(*texts.instructions, *below.instructions) if shows_instructions else (),
                 attributes=texts.attributes,
                 unlisted_files=max(0, pull_request.changed_files - len(files)),
-                notes=(*self._notes, *self._withheld.notes, *texts.notes, *below.notes),
+                notes=(
+                    *texts.warnings,
+                    *self._notes,
+                    *self._withheld.notes,
+                    *texts.notes,
+                    *below.notes,
+                    *(
+                        ()
+                        if where
+                        else _changed_settings(listed, texts, config_path, f"the base ({short_sha})")
+                    ),
+                ),
             )
         comments = conversation.comments if conversation else ()
         state = latest_state(comments, repository=pull_request.repository, number=number)

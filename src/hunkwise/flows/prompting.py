@@ -110,8 +110,9 @@ class PromptWriter:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence for each thing that did not fit into the prompts, or could not be looked up."""
-        return (*cut_notes(self._cut_instructions), *(self.surroundings.notes if self.surroundings else ()))
+        """One sentence for each thing that did not fit into the prompts, could not be looked up, or has no effect."""
+        around = self.surroundings.notes if self.surroundings else ()
+        return (*self._renderer.unused_blocks, *cut_notes(self._cut_instructions), *around)
 
     def _collect_context(self, tasks: Sequence[PromptTask]) -> None:
         """Collects the code and the instructions that the prompts contain beside the changed lines."""

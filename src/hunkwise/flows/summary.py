@@ -201,7 +201,7 @@ class Summarizer:
         self, collector: _SummaryCollector, analysis: Analysis, findings: Sequence[Finding], earlier: str
     ) -> None:
         prompt = self._config.stage(_PROMPT)
-        values = _values(analysis, findings, collector.style, earlier)
+        values = summary_variables(analysis, findings, collector.style, earlier)
         try:
             budget = require_budget(self._budgets.summary(prompt))
             text = await asyncio.to_thread(
@@ -276,7 +276,9 @@ def _join(summaries: Iterable[str]) -> str:
     return cut("\n\n".join(dict.fromkeys(summary for summary in summaries if summary)), MAX_OVERVIEW)
 
 
-def _values(analysis: Analysis, findings: Sequence[Finding], style: Style, earlier: str) -> dict[str, Any]:
+def summary_variables(
+    analysis: Analysis, findings: Sequence[Finding], style: Style, earlier: str
+) -> dict[str, Any]:
     """Returns the template variables that only this prompt has: never the diff."""
     summaries = analysis.summaries
     share = max(_MIN_SHARE, min(_MAX_SHARE, _MAX_CHUNK_SUMMARIES // max(1, len(summaries))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,10 @@ from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.preview.source import (
     FileSource,
     configuration,
-    file_faults,
     fronts_of,
     open_source,
 )
-from hunkwise.prompts.renderer import Renderer
+from hunkwise.preview.template_check import RunKind, check_templates
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
@@ -147,16 +146,16 @@ def show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """
     overrides = read_overrides(arguments, environ)
     with open_source(arguments, environ) as place:
-        file, document = configuration(place, overrides.config_path)
-        bare = ConfigLayers({}, file, document, overrides.config_path, overrides.overrides)
+        source = configuration(place, overrides.config_path)
+        bare = ConfigLayers({}, source.config, source.document, overrides.config_path, overrides.overrides)
         fronts = fronts_of(bare.config.prompts, place)
     settings = list(settings_of(replace(bare, fronts=fronts)))
-    for warning in overrides.warnings:
+    for warning in (*overrides.warnings, *source.warnings):
         sys.stderr.write(f"hunkwise: {safe(warning)}\n")
     if arguments.format == "json":
-        print_json(_as_json(settings, overrides, place, found=document is not None))
+        print_json(_as_json(settings, overrides, place, found=source.document is not None))
     else:
-        for line in _as_text(settings, overrides, place, found=document is not None):
+        for line in _as_text(settings, overrides, place, found=source.document is not None):
             sys.stdout.write(f"{line}\n")
     return ExitCode.REVIEWED
 
@@ -203,9 +202,6 @@ def _source_as_json(source: ValueSource) -> dict[str, Any]:
     return {**values, "name": source.name} if source.name else values
 
 
-_IN_PROMPT: Final = " (in the prompt "
-
-
 def check(arguments: argparse.Namespace) -> ExitCode:
     """Checks the configuration and its templates, and prints what was read.
 
@@ -213,44 +209,36 @@ def check(arguments: argparse.Namespace) -> ExitCode:
     """
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     path = parse_config_path(arguments.config, "--config")
-    config, document = configuration(place, path)
-    if document is None and arguments.config is not None:
+    file = configuration(place, path)
+    if file.document is None and arguments.config is not None:
         raise SettingsError([f"There is no {path} in {place.description}: correct --config."])
-    configs: list[Callable[[Config], Config]] = [lambda config: config]
-    if not all(prompt.is_name for prompt in config.audit.prompts):
-        configs.append(Config.for_audit)
-    if faults := [fault for of in configs for fault in file_faults(of(config), place)]:
+    read: list[BaseConfig] = []
+    faults: list[str] = []
+    for overridden in (lambda config: config, Config.for_audit):
+        try:
+            read.append(read_base_texts(place.commit, path, overridden, place.description))
+        except SettingsError as error:
+            faults += error.faults
+    if faults:
         raise SettingsError(list(dict.fromkeys(faults)))
-    texts, *of_audits = (read_base_texts(place.commit, path, of) for of in configs)
-    # A faulty partial is a fault of every prompt that includes it: it is reported once, for the first prompt.
-    compiled = [fault for each in (texts, *of_audits) for fault in _compile_faults(each)]
-    first = {fault.partition(_IN_PROMPT)[0]: fault for fault in reversed(compiled)}
-    if first:
-        raise SettingsError(list(reversed(first.values())))
-    lines = _summary(path, config, texts, found=document is not None)
+    reviews, audits = read
+    checked = check_templates(reviews, (RunKind.PULL_REQUEST, RunKind.RANGE))
+    checked += check_templates(audits, (RunKind.AUDIT,))
+    if checked.errors or checked.unused:
+        raise SettingsError([*checked.errors, *checked.unused])
+    lines = _summary(path, file.config, reviews)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return ExitCode.REVIEWED
 
 
-def _compile_faults(texts: BaseConfig) -> Iterator[str]:
-    """Compiles every prompt that a run can use and every template of the user; yields the faults.
-
-    They are compiled in the same limited worker process in which a review renders them.
-    """
-    renderer = Renderer(texts.templates, paths=texts.config.own_files)
-    for name in dict.fromkeys((*(prompt.name for prompt in texts.config.prompts), *texts.templates)):
-        try:
-            renderer.check(name)
-        except SettingsError as error:
-            yield from error.faults
-
-
-def _summary(path: str, config: Config, texts: BaseConfig, *, found: bool) -> Iterator[str]:
+def _summary(path: str, config: Config, texts: BaseConfig) -> Iterator[str]:
     yield "ok"
-    yield f"  {path}" if found else f"  there is no {path}: the defaults apply"
+    yield f"  {path}" if texts.found else f"  there is no {path}: the defaults apply"
     running = ", ".join(prompt.name for prompt in config.reviewing)
     yield f"  prompts: {running}; verify: {config.verify}; summary: {config.summary}"
     for name, own in config.own_files.items():
         yield f"  {safe(name)}: {safe(own)}"
+    for warning in texts.warnings:
+        yield f"  warning: {safe(warning)}"
     for note in texts.notes:
         yield f"  note: {safe(note)}"

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from hunkwise.domain.model import ANSWER_PROMPTS, STAGE_PROMPTS
 from hunkwise.domain.review import ExitCode, FileCoverage
 from hunkwise.domain.text import count, split_front_matter
 from hunkwise.errors import SettingsError
+from hunkwise.flows.base_config import read_base_texts
 from hunkwise.preview.config import print_json, print_text, safe
 from hunkwise.preview.render import MOST_EXAMPLES, PromptRendering, RenderedPart, estimate, render_texts
 from hunkwise.preview.source import (
@@ -33,7 +34,7 @@ from hunkwise.preview.source import (
     select_prompt,
     template_names,
 )
-from hunkwise.prompts.renderer import HOUSE, built_in_text
+from hunkwise.prompts.renderer import HOUSE, Renderer, built_in_text
 from hunkwise.prompts.sandbox import RENDER_ERRORS, sandbox
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config
@@ -59,13 +60,15 @@ def list_prompts(arguments: argparse.Namespace) -> ExitCode:
     """Prints all prompts. Raises SettingsError where the configuration or a template is wrong, RepositoryError."""
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
     path = parse_config_path(arguments.config, "--config")
-    config, document = configuration(place, path)
-    prompts = list(_list(config, place))
+    file = configuration(place, path)
+    prompts = list(_list(file.config, place))
+    for note in (*file.warnings, *_unused_blocks(place, path)):
+        sys.stderr.write(f"hunkwise: {safe(note)}\n")
     if arguments.format == "json":
         print_json(
             {
                 "version": 1,
-                "configuration": {"path": path, "found": document is not None},
+                "configuration": {"path": path, "found": file.document is not None},
                 "prompts": [_prompt_as_json(listed) for listed in prompts],
             }
         )
@@ -73,6 +76,16 @@ def list_prompts(arguments: argparse.Namespace) -> ExitCode:
         for listed in prompts:
             sys.stdout.write("".join(f"{line}\n" for line in _as_text(listed)))
     return ExitCode.REVIEWED
+
+
+def _unused_blocks(place: FileSource, path: str) -> tuple[str, ...]:
+    """Returns a sentence for each block of the user's templates that has no effect."""
+    texts = read_base_texts(place.commit, path, lambda config: config, place.description)
+    renderer = Renderer(texts.templates, paths=texts.config.own_files)
+    for name in texts.templates:
+        with suppress(SettingsError):  # `hunkwise config check` reports it
+            renderer.check(name)
+    return renderer.unused_blocks
 
 
 def _list(config: Config, place: FileSource) -> Iterator[_Listed]:
@@ -166,7 +179,7 @@ class _Templates:
 def show_prompt(arguments: argparse.Namespace) -> ExitCode:
     """Prints the text of a template. Raises SettingsError where there is no such template, RepositoryError."""
     place = FileSource(WorkingTree(Path(arguments.repository)), "the working tree")
-    config, _ = configuration(place, parse_config_path(arguments.config, "--config"))
+    config = configuration(place, parse_config_path(arguments.config, "--config")).config
     refuse_unknown(arguments.name, template_names(config), "prompt or template")
     templates = _Templates(config.own_files, place)
     if not arguments.extended:

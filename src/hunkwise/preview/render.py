@@ -160,6 +160,7 @@ def _answer(ready: ReviewInput, prepared: PreparedReview, name: str) -> PromptRe
         command, request.snapshot, request.config, request.templates, ready.code, thread, request.state
     )
     try:
+        prepared.prompting.prepare((name,), ())  # for its notes
         text = prepare_answer(asked).question.prompt
     except SettingsError as error:
         return _rendering(request, prepared, name, (), error.faults)

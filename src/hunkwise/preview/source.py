@@ -16,7 +16,7 @@ from hunkwise.commands.local_range import read_range
 from hunkwise.domain.model import PARTIALS, STAGE_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import RepositoryError, SettingsError
-from hunkwise.flows.base_config import owner_of, read_file, read_template
+from hunkwise.flows.base_config import owner_of, read_config_text, read_template
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.prompts.renderer import BASE, BUILT_IN, HOUSE, PARTIAL, built_in_text
 from hunkwise.repository.git import Git
@@ -131,13 +131,24 @@ def _base_of_pull_request(option: str, folder: Path, environ: Mapping[str, str])
         github.close()
 
 
-def configuration(place: FileSource, path: str) -> tuple[Config, YamlDocument | None]:
-    """Reads the configuration and its parsed file; returns the defaults and None if there is no file.
+@dataclass(frozen=True)
+class ConfigSource:
+    """The configuration, and its parsed file; None if there is no file and the defaults apply."""
+
+    config: Config
+    document: YamlDocument | None
+    warnings: tuple[str, ...] = ()
+
+
+def configuration(place: FileSource, path: str) -> ConfigSource:
+    """Reads the configuration.
 
     Raises SettingsError with all faults, RepositoryError or GitHubError where it cannot be read.
     """
-    text = read_file(place.commit, path, place.description)
-    return (Config(), None) if text is None else read_config(text, path=path)
+    file = read_config_text(place.commit, path, place.description)
+    if file.text is None:
+        return ConfigSource(Config(), None, file.warnings)
+    return ConfigSource(*read_config(file.text, path=path))
 
 
 def front_matter_of(prompt: PromptSettings, place: FileSource) -> TemplateFrontMatter:
@@ -159,17 +170,6 @@ def fronts_of(prompts: Iterable[PromptSettings], place: FileSource) -> dict[str,
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)))
     return fronts
-
-
-def file_faults(config: Config, place: FileSource) -> Iterator[str]:
-    """Yields the faults of templates and partials that cannot be read, and of their front matter."""
-    for name, path in config.own_files.items():
-        try:
-            text = place.template(owner_of(name), path)
-            if not name.startswith(PARTIAL):
-                front_of(text, path)
-        except SettingsError as error:
-            yield from error.faults
 
 
 _SECONDS: Final = 180.0
@@ -200,7 +200,6 @@ def read_subject(
     if arguments.pr and (arguments.base or arguments.head):
         raise SettingsError(["--pr names a whole pull request: leave out --base and --head."])
     tree = None if arguments.at_base else WorkingTree(folder)
-    overridden = _check_files(tree, overridden)
     if arguments.pr:
         return _read_pull_request(arguments.pr, folder, environ, path, overridden, tree, stack)
     options = RangeOptions(base=arguments.base, head=arguments.head)
@@ -208,21 +207,6 @@ def read_subject(
         folder, options, config_path=path, demo=False, at_base=arguments.at_base, overridden=overridden
     )
     return PreviewSource(local.ready, local.change, local.rules)
-
-
-def _check_files(tree: WorkingTree | None, overridden: Overridden) -> Overridden:
-    """Adds a check that the tree has all templates, whose messages name the tree: a review's would name the base."""
-    if tree is None:
-        return overridden
-    place = FileSource(tree, "the working tree")
-
-    def read(config: Config) -> Config:
-        chosen = overridden(config)
-        if faults := list(file_faults(chosen, place)):
-            raise SettingsError(faults)
-        return chosen
-
-    return read
 
 
 def _read_pull_request(
@@ -259,7 +243,7 @@ def _fetch(
     near, far = partial(local_tree, git), partial(ApiTree, github)
     rules = near if tree is None else lambda _sha: tree
     fetch = PullRequestFetch(github, MissingPatches(github, git, Git.diff_blobs), rules, far)
-    fetched = fetch.run(wanted.number, path, overridden)
+    fetched = fetch.run(wanted.number, path, overridden, "" if tree is None else "the working tree")
     request = ReviewRequest(fetched.snapshot, fetched.texts.config, fetched.texts.templates, full=True)
     pull = fetched.snapshot.pull_request
     change = f"{wanted.repository}#{wanted.number} ({pull.base_sha[:12]}..{pull.head_sha[:12]})"

@@ -94,9 +94,13 @@ def render_in_worker(
     *,
     seconds: float = SECONDS,
     left: Callable[[], float] = lambda: math.inf,
+    report_unused: Callable[[str], None] = lambda _sentence: None,
 ) -> Iterator[str | SettingsError]:
     """Yields a text or its error for each context. Raises SettingsError if the template does not compile, or exceeds
-    the limits on memory and time or the time `left` in the run: the worker has ended then."""
+    the limits on memory and time or the time `left` in the run: the worker has ended then.
+
+    `report_unused` is called with a sentence for each block whose text is not used.
+    """
 
     def time_limit() -> float:
         return min(seconds, max(0.0, left()))
@@ -104,9 +108,11 @@ def render_in_worker(
     with closing(Worker("hunkwise.prompts.sandbox", lambda: jinja2)) as worker:
         worker.start()
         first = {"sources": dict(job.sources), "name": job.name, "shared": dict(job.shared)}
-        fault = _ask(worker, job, first, time_limit()).get("fault")
-        if fault is not None:
+        compiled = _ask(worker, job, first, time_limit())
+        if (fault := compiled.get("fault")) is not None:
             raise _job_error(job, TemplateFault(*fault))
+        for unused in compiled.get("unused", ()):
+            report_unused(str(_job_error(job, TemplateFault(*unused))))
         for context in contexts:
             reply = _ask(worker, job, dict(context), time_limit())
             fault = reply.get("fault")
@@ -164,11 +170,17 @@ class Renderer:
         self._paths = dict(paths or {})
         self._sources = {**built_in(), **templates}
         self._environment = sandbox(built_in())
+        self._unused: dict[str, None] = {}
 
     def system_for(self, name: str, *, audit: bool = False) -> str:
         """Returns the system message of a prompt: it explains the tool that the model must report with."""
         template = self._environment.from_string(built_in_text(_SYSTEM.get(name, "system")))
         return template.render(audit=audit) + "\n"
+
+    @property
+    def unused_blocks(self) -> tuple[str, ...]:
+        """A sentence for each block of the templates so far that has no effect, because no template above has it."""
+        return tuple(self._unused)
 
     def is_own(self, name: str) -> bool:
         """Returns whether the user wrote the template or a partial in it: then the worker process renders it."""
@@ -203,5 +215,8 @@ class Renderer:
     ) -> Iterator[str | SettingsError]:
         """Renders all prompts of one template of the user's own; raises as `render_in_worker`."""
         return render_in_worker(
-            RenderJob(self._sources, name, shared, self._paths), contexts, left=self._seconds_left
+            RenderJob(self._sources, name, shared, self._paths),
+            contexts,
+            left=self._seconds_left,
+            report_unused=lambda sentence: self._unused.setdefault(sentence),
         )
