@@ -33,14 +33,18 @@ SECRET = "ghs_CanarySecret1"
 @pytest.mark.parametrize(
     ("checks", "code", "expected"),
     [
-        ((), 0, "All that a review needs is here."),
-        ((GOOD, WARNING, WARNING), 0, "All that a review needs is here: 2 warnings."),
-        ((GOOD, unchecked("C", "x")), 0, "All that a review needs is here: 1 not checked."),
-        ((WARNING, fault("C", "x", "y")), 3, "No review could be made (exit code 3): 1 fault, 1 warning."),
+        ((), 0, "Nothing wrong was found."),
+        ((GOOD, WARNING, WARNING), 0, "Nothing wrong was found; there are 2 warnings."),
+        ((GOOD, unchecked("C", "x")), 0, "Nothing wrong was found; 1 thing was not checked."),
+        (
+            (WARNING, fault("C", "x", "y")),
+            3,
+            "No review could be made (exit code 3); 1 thing is missing or broken; there is 1 warning.",
+        ),
         (
             (fault("C", "x", "y"), wrong("D", "x"), wrong("E", "x")),
             2,
-            "A review would end with exit code 2: its settings are wrong: 2 wrong, 1 fault.",
+            "A review would end with exit code 2; 2 settings are wrong; 1 thing is missing or broken.",
         ),
     ],
 )
@@ -57,7 +61,8 @@ def test_error_is_one_line_and_settings_error_one_per_fault() -> None:
 
 
 def test_text_has_a_line_per_check_and_remedy() -> None:
-    text = as_text([Section("Things", (GOOD, WARNING, unchecked("C", "why")))], "A checkup")
+    shared = warning("Dd", "is odd.", "Fix both.")
+    text = as_text([Section("Things", (GOOD, WARNING, shared, shared, unchecked("C", "why")))], "A checkup")
     assert text.splitlines() == [
         "A checkup",
         "",
@@ -65,9 +70,12 @@ def test_text_has_a_line_per_check_and_remedy() -> None:
         "  ok       A   is there",
         "  warning  Bb  is odd.",
         "               > Fix it.",
+        "  warning  Dd  is odd.",
+        "  warning  Dd  is odd.",
+        "               > Fix both.",
         "  -        C   not checked: why",
         "",
-        "All that a review needs is here: 1 warning, 1 not checked.",
+        "Nothing wrong was found; there are 3 warnings; 1 thing was not checked.",
     ]
 
 

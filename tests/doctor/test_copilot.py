@@ -137,13 +137,15 @@ def test_unexpected_state_of_the_cli_is_a_warning(seen: CliStatus, expected: lis
         (ModelKind.FORBIDDEN, "policy"),
         (ModelKind.PAYMENT, "nothing is left to spend"),
         (ModelKind.RATE_LIMIT, "rate limit"),
-        (ModelKind.PROVIDER, "could not be asked"),
+        (ModelKind.PROVIDER, "No."),
     ],
 )
 def test_authentication_and_policy_are_distinguished(kind: ModelKind, message: str) -> None:
     copilot, model = copilot_checks(replace(SEEN, refusal=ModelError(kind, "No.", "Do.")), "a")
     assert (copilot.state, copilot.remedy, model.state) == (CheckState.FAULT, "Do.", CheckState.UNCHECKED)
     assert message in copilot.said
+    assert copilot.said.endswith("No.")
+    assert (copilot.said == "No.") is (kind is ModelKind.PROVIDER)
 
 
 def test_model_is_offered_or_not() -> None:

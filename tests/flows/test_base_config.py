@@ -12,7 +12,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
-from hunkwise.flows.base_config import BaseConfig, built_in_fronts, read_base_texts
+from hunkwise.flows.base_config import NEAR_PATHS, BaseConfig, built_in_fronts, read_base_texts
 from hunkwise.flows.instructions import (
     AGENTS,
     ATTRIBUTES,
@@ -157,7 +157,8 @@ def test_a_prompt_that_can_find_nothing_is_told() -> None:
 def test_the_default_configuration_asks_for_nothing_more() -> None:
     commit = FakeCommit({})
     read_base_texts(commit, PATH, lambda config: config)
-    assert sorted(commit.asked) == sorted([PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES])
+    certain = [PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES]
+    assert sorted(commit.asked) == sorted([*certain, *([PATH] * 2), *NEAR_PATHS])
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.pull_request import Comment, Conversation, Known, PullRequest, Thread
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
-from hunkwise.flows.base_config import BaseConfig
+from hunkwise.flows.base_config import NEAR_PATHS, BaseConfig
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.repository.git import Git
 from hunkwise.settings.config import Config
@@ -21,6 +21,7 @@ from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.fakes.changes import BASE, HEAD, FakeCommit, FakeForge, added, pull_request
 from tests.fakes.git_repository import GitRepository
 
+CONFIG = ".github/hunkwise.yml"
 AWAY = GitHubError(GitHubErrorKind.UNAVAILABLE, "GitHub is away.")
 THREAD = Thread("a.py", 1, Side.RIGHT, "bob", "Look.", trusted=True)
 
@@ -38,10 +39,10 @@ def fetched(
     far: FakeCommit | None = None,
 ) -> FetchedPullRequest:
     """What is fetched with a base that is near, if one is given, else far: with the configuration, if any."""
-    distant = far or FakeCommit({} if config is None else {"c.yml": config})
+    distant = far or FakeCommit({} if config is None else {CONFIG: config})
     completing = MissingPatches(forge, git, Git.diff_blobs)
     fetch = PullRequestFetch(forge, completing, lambda _sha: near, lambda _sha: distant)
-    return fetch.run(7, "c.yml", lambda found: found)
+    return fetch.run(7, CONFIG, lambda found: found)
 
 
 def forge(*files: FileDiff, changed_files: int | None = None, **given: Any) -> FakeForge:
@@ -78,16 +79,16 @@ def test_what_an_earlier_run_remembers_is_read_from_its_summary() -> None:
     assert found.state == remembered
 
 
-CERTAIN = ["c.yml", "AGENTS.md", ".github/copilot-instructions.md", ".github/instructions", ".gitattributes"]
+CERTAIN = [CONFIG, "AGENTS.md", ".github/copilot-instructions.md", ".github/instructions", ".gitattributes"]
 
 
 def test_what_a_bulk_read_of_the_base_tells_is_not_asked_for_again() -> None:
     text = b"---\napplyTo: '*'\n---\nBe brief."
     config = b"version: 1\nmax-comments: 4\n"
-    known = {"c.yml": config, CERTAIN[2]: b"Be exact.\n", CERTAIN[4]: b"*.sql linguist-generated\n"}
+    known = {CONFIG: config, CERTAIN[2]: b"Be exact.\n", CERTAIN[4]: b"*.sql linguist-generated\n"}
     told = FakeCommit({**known, f"{CERTAIN[3]}/py.instructions.md": text})
     found = fetched(forge(added("a.py", "x")), far=told)
-    assert told.asked == [*CERTAIN[:3], CERTAIN[4], f"{CERTAIN[3]}/py.instructions.md"]
+    assert told.asked == [*CERTAIN[:3], CERTAIN[4], *NEAR_PATHS, f"{CERTAIN[3]}/py.instructions.md"]
     assert found.texts.config.max_comments == 4
     assert [one.text for one in found.texts.instructions] == ["Be exact.", "Be brief."]
     assert found.snapshot.attributes == {"": "*.sql linguist-generated\n"}
@@ -133,7 +134,7 @@ def test_what_a_bulk_read_does_not_tell_is_asked_for() -> None:
 
 
 def test_a_base_that_is_checked_out_is_not_looked_at_elsewhere() -> None:
-    here, there = FakeCommit({"c.yml": b"version: 1\nmax-comments: 4\n"}), FakeCommit()
+    here, there = FakeCommit({CONFIG: b"version: 1\nmax-comments: 4\n"}), FakeCommit()
     found = fetched(forge(added("a.py", "x")), near=here, far=there)
     assert found.texts.config.max_comments == 4
     assert there.asked == []

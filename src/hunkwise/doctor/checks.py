@@ -107,27 +107,31 @@ class Mask:
 
 _SIGNS = max(len(state) for state in CheckState)
 _COUNTED = (
-    (CheckState.WRONG, "wrong", "wrong"),
-    (CheckState.FAULT, "fault", "faults"),
-    (CheckState.WARNING, "warning", "warnings"),
-    (CheckState.UNCHECKED, "not checked", "not checked"),
+    (CheckState.WRONG, "{} setting is wrong", "{} settings are wrong"),
+    (CheckState.FAULT, "{} thing is missing or broken", "{} things are missing or broken"),
+    (CheckState.WARNING, "there is {} warning", "there are {} warnings"),
+    (CheckState.UNCHECKED, "{} thing was not checked", "{} things were not checked"),
 )
 _ENDS = {
-    ExitCode.REVIEWED: "All that a review needs is here",
-    ExitCode.WRONG_SETTINGS: "A review would end with exit code 2: its settings are wrong",
+    ExitCode.REVIEWED: "Nothing wrong was found",
+    ExitCode.WRONG_SETTINGS: "A review would end with exit code 2",
     ExitCode.NO_REVIEW: "No review could be made (exit code 3)",
 }
 
 
 def as_text(sections: Sequence[Section], heading: str) -> str:
-    """Returns a line for each check, which begins with its sign, then its remedy; the last line is the conclusion."""
+    """Returns a line for each check, which begins with its sign, then its remedy; the last line is the conclusion.
+
+    A remedy that several checks of a section share is below the last of them.
+    """
     lines = [heading]
     for section in sections:
         lines += ["", section.title]
         width = max((len(check.name) for check in section.checks), default=0)
-        for check in section.checks:
+        last = {check.remedy: number for number, check in enumerate(section.checks)}
+        for number, check in enumerate(section.checks):
             lines.append(f"  {check.state:<{_SIGNS}}  {check.name:<{width}}  {check.said}".rstrip())
-            if check.remedy:
+            if check.remedy and last[check.remedy] == number:
                 lines.append(f"  {'':<{_SIGNS}}  {'':<{width}}  > {check.remedy}")
     return "\n".join([*lines, "", conclusion(sections)])
 
@@ -136,10 +140,11 @@ def conclusion(sections: Sequence[Section]) -> str:
     """Returns the result in one sentence, with the number of checks in each state other than ok."""
     counts = Counter(check.state for section in sections for check in section.checks)
     numbers = [
-        f"{count} {one if count == 1 else more}" for state, one, more in _COUNTED if (count := counts[state])
+        (one if count == 1 else more).format(count)
+        for state, one, more in _COUNTED
+        if (count := counts[state])
     ]
-    result = _ENDS[verdict(sections)]
-    return f"{result}: {', '.join(numbers)}." if numbers else f"{result}."
+    return f"{'; '.join([_ENDS[verdict(sections)], *numbers])}."
 
 
 def as_json(sections: Sequence[Section], version: str) -> dict[str, object]:

@@ -43,14 +43,14 @@ from hunkwise.doctor.copilot import (
     try_own,
     try_running,
 )
-from hunkwise.doctor.github import base_commit, git_version, open_api, server_checks
+from hunkwise.doctor.github import config_location, git_version, open_api, server_checks
 from hunkwise.doctor.machine import attempt_checks, shared_user_checks
 from hunkwise.doctor.settings import (
     ConfigCheck,
     ReviewSettings,
     SettingsChecks,
+    check_config,
     is_job,
-    read_base,
     read_settings,
     token_checks,
     tokens_in,
@@ -155,7 +155,7 @@ class _Checkup:
                 )
 
     def _base(self, settings: ReviewSettings | None) -> ConfigCheck:
-        """Checks the configuration at the commit that a review would read it from."""
+        """Checks the configuration where a review would read it."""
         if settings is None:
             return ConfigCheck((unchecked("Configuration", _SETTINGS),))
         github = GitHub(
@@ -165,13 +165,11 @@ class _Checkup:
             deadline=lambda: _READING_SECONDS,
         )
         try:
-            base = base_commit(settings, None if self.offline else github)
-            if base is None:
+            location = config_location(settings, None if self.offline else github)
+            if location is None:
                 why = "its commit is not in the checkout, and GitHub was not asked"
                 return ConfigCheck((unchecked("Configuration", why),))
-            return read_base(
-                base, settings.config_path, lambda config: config.with_overrides(settings.overrides)
-            )
+            return check_config(location, settings)
         except GitHubError:
             return ConfigCheck((unchecked("Configuration", "GitHub does not give the pull request"),))
         except RepositoryError as error:

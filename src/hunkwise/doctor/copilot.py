@@ -82,8 +82,8 @@ def copilot_checks(seen: CliStatus, model: str | None) -> Iterator[Check]:
     """Checks Copilot's answer; distinguishes authentication, policy and a missing model."""
     refusal = seen.refusal
     if refusal is not None and refusal.kind is not ModelKind.UNAVAILABLE_MODEL:
-        lead = _LEADS.get(refusal.kind, "could not be asked")
-        yield fault("Copilot", f"{lead}. {refusal.message}", refusal.hint)
+        lead = f"{_LEADS[refusal.kind]}. " if refusal.kind in _LEADS else ""
+        yield fault("Copilot", f"{lead}{refusal.message}", refusal.hint)
         yield unchecked("Model", "Copilot lists none")
         return
     yield ok("Copilot", f"accepts the token, and offers {_listed(seen.models)}")

@@ -11,15 +11,14 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
-from hunkwise.doctor.settings import ReviewSettings
-from hunkwise.domain.pull_request import CommitFiles
+from hunkwise.doctor.settings import ConfigLocation, ReviewSettings
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.github.client import ApiTree, GitHub
 from hunkwise.github.responses import invalid_json_error, refusal_error
 from hunkwise.github.transport import open_transport
 from hunkwise.repository.git import Git
 from hunkwise.repository.git_process import call, environment
-from hunkwise.repository.trees import GitTree, local_tree, readable
+from hunkwise.repository.trees import WorkingTree, local_tree, readable
 
 _FEW = 100
 """Requests: a review of a small change takes about ten, of a large change without a checkout about a hundred."""
@@ -117,30 +116,29 @@ def git_version() -> str:
     return answer.output.decode("utf-8", "replace")
 
 
-def base_commit(settings: ReviewSettings, github: GitHub | None) -> CommitFiles | None:
-    """Returns the files of the base; None if only GitHub has them, and `github` is None.
+def config_location(settings: ReviewSettings, github: GitHub | None) -> ConfigLocation | None:
+    """Returns where a review reads its configuration; None if only GitHub has it, and `github` is None.
 
     Raises GitHubError, RepositoryError.
     """
     git = Git(settings.checkout) if settings.checkout is not None else None
     if settings.repository is None:
-        return _range_base(git)
-    sha = settings.base
+        return _working_tree(settings.checkout, git)
+    sha, name = settings.base, "the commit of the event"
     if settings.number is not None and github is not None:
-        sha = github.pull_request(settings.number).base_sha
+        sha, name = github.pull_request(settings.number).base_sha, "the base of the pull request"
     if sha is None:
         return None
-    return local_tree(readable(git), sha) or (ApiTree(github, sha) if github is not None else None)
+    commit = local_tree(readable(git), sha) or (ApiTree(github, sha) if github is not None else None)
+    return ConfigLocation(commit, f"{name} ({sha[:7]})") if commit is not None else None
 
 
-def _range_base(git: Git | None) -> CommitFiles:
-    """Returns the merge base that `hunkwise review` without options uses; HEAD if there is none."""
-    if git is None:
+def _working_tree(folder: Path | None, git: Git | None) -> ConfigLocation:
+    """Returns the working tree, as for `hunkwise review` without options. Raises RepositoryError without a clone."""
+    if folder is None or git is None:
         raise RepositoryError("--repository does not name a folder.", "Name the folder of a clone.")
-    head = git.resolve("HEAD")
-    branch = git.default_branch()
-    start = git.merge_base(git.resolve(branch), head) if branch is not None else None
-    return GitTree(git, start or head)
+    git.resolve("HEAD")
+    return ConfigLocation(WorkingTree(folder), "the working tree")
 
 
 @contextmanager

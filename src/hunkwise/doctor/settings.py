@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import Error, SettingsError
 from hunkwise.flows.base_config import BaseConfig, read_base_texts
-from hunkwise.prompts.renderer import Renderer
+from hunkwise.flows.template_check import RunKind, check_templates
 from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.config import Config
 from hunkwise.settings.events import EVENTS, CommandTask, PublishTask, ReviewTask, Task
@@ -183,6 +183,14 @@ _BELOW = "the AGENTS.md of the folders above a changed file, if there are any"
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigLocation:
+    """The files among which a review reads its configuration, with a description for messages."""
+
+    commit: CommitFiles
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigCheck:
     """The checks of the configuration, and the configuration if it is right."""
 
@@ -190,39 +198,47 @@ class ConfigCheck:
     config: Config | None = None
 
 
-def read_base(base: CommitFiles, config_path: str, overridden: Callable[[Config], Config]) -> ConfigCheck:
-    """Reads and checks configuration, templates and instructions at a commit."""
+def check_config(location: ConfigLocation, settings: ReviewSettings) -> ConfigCheck:
+    """Reads configuration, templates and instructions, and renders the templates as `hunkwise config check` does."""
+    path, overrides = settings.config_path, settings.overrides
     try:
-        texts = read_base_texts(base, config_path, overridden)
-        exists = base.read(config_path) is not None
+        texts = read_base_texts(
+            location.commit,
+            path,
+            lambda config: (
+                config.for_audit(overrides) if settings.audits else config.with_overrides(overrides)
+            ),
+            location.description,
+        )
     except Error as error:
         return ConfigCheck(failed("Configuration", error))
-    message = f"{config_path} is right" if exists else f"there is no {config_path}: the defaults apply"
-    checks = [ok("Configuration", message), *_prompt_checks(texts), _instructions_check(texts)]
+    message = f"{path} is right" if texts.found else f"there is no {path}: the defaults apply"
+    checks = [ok("Configuration", message)]
+    checks += [warning("Configuration", message, "") for message in texts.warnings]
+    checks += [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.reviewing))]
+    checks += [*_template_checks(texts, settings.kinds), _instructions_check(texts)]
     checks += [warning("Instructions", note, "Make the file readable, or remove it.") for note in texts.notes]
     return ConfigCheck(tuple(checks), texts.config)
 
 
-def _prompt_checks(texts: BaseConfig) -> list[Check]:
-    """Compiles each template of the user in the same limited worker process in which a review renders it."""
-    renderer = Renderer(texts.templates, paths=texts.config.own_files)
-    checks = [ok("Prompts", ", ".join(prompt.name for prompt in texts.config.reviewing))]
-    for name in texts.templates:
-        try:
-            renderer.check(name)
-        except SettingsError as error:
-            checks += [wrong("Template", message) for message in error.faults]
-        else:
-            checks.append(ok("Template", f"that of {name} compiles"))
-    return checks
+def _template_checks(texts: BaseConfig, kinds: Container[RunKind]) -> Iterator[Check]:
+    checked = check_templates(texts, kinds)
+    yield from (wrong("Template", message) for message in checked.errors)
+    yield from (warning("Template", message, "") for message in checked.unused)
+    if texts.templates and not checked.errors:
+        yield ok("Templates", f"{_shortened(list(texts.templates))}: rendered over built-in examples")
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _instructions_check(texts: BaseConfig) -> Check:
     if not texts.config.context.instructions:
         return ok("Instructions", "not shown to the model: context.instructions is false")
     paths = [instruction.path for instruction in texts.instructions]
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ok("Instructions", f"{', '.join(paths[:_SHOWN])}{more}, and {_BELOW}" if paths else _BELOW)
+    return ok("Instructions", f"{_shortened(paths)}, and {_BELOW}" if paths else _BELOW)
 
 
 _ONLY_HERE = "Nothing, if only the checkup runs on this event."
@@ -253,6 +269,13 @@ class ReviewSettings:
     """Addresses of running CLIs; if empty, a CLI is started."""
     environment: RunnerEnvironment | None = None
     """The runner's, in a job."""
+    kinds: tuple[RunKind, ...] = (RunKind.PULL_REQUEST,)
+    """The kinds of runs that these settings are for."""
+
+    @property
+    def audits(self) -> bool:
+        """True if the run is an audit."""
+        return self.kinds == (RunKind.AUDIT,)
 
     @property
     def copilot(self) -> bool:
@@ -305,6 +328,7 @@ def _read_shell(
         config_path=parse_config_path(arguments.config, "--config"),
         overrides=backend.overrides(),
         backend=backend,
+        kinds=(RunKind.PULL_REQUEST,) if pull_request else (RunKind.PULL_REQUEST, RunKind.RANGE),
     )
     return SettingsChecks((ok("Options", "are right, and so are the variables"),), review)
 
@@ -334,6 +358,7 @@ def _read_job(environ: Mapping[str, str]) -> SettingsChecks:
         else None,
         addresses=tuple(addresses(inputs)),
         environment=environment,
+        kinds=(RunKind.AUDIT if isinstance(task, AuditTask) else RunKind.PULL_REQUEST,),
     )
     return SettingsChecks((*checks, *event_checks), review)
 

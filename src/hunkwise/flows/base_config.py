@@ -141,9 +141,10 @@ def read_config_text(
     text = read_file(commit, path, where)
     if text is not None:
         return ConfigText(text)
-    if commit.list(path) is not None:
+    entries = read_known(commit, tuple(dict.fromkeys((path, DEFAULT_CONFIG_PATH, *NEAR_PATHS))))
+    # Where the bulk read fails, a listing would be one more request in every run without a configuration.
+    if (path in entries or path != DEFAULT_CONFIG_PATH) and commit.list(path) is not None:
         raise SettingsError([f"{path} is a folder in {where}: the configuration must be a file."])
-    entries = read_known(commit, (DEFAULT_CONFIG_PATH, *NEAR_PATHS))
     others = [other for other, entry in entries.items() if isinstance(entry, bytes)]
     if path == DEFAULT_CONFIG_PATH:
         warnings = tuple(f"Found {other}, which is not read: rename it to {path}." for other in others)

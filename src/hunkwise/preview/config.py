@@ -14,13 +14,13 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import visible
 from hunkwise.errors import SettingsError
 from hunkwise.flows.base_config import BaseConfig, read_base_texts
+from hunkwise.flows.template_check import RunKind, check_templates
 from hunkwise.preview.source import (
     FileSource,
     configuration,
     fronts_of,
     open_source,
 )
-from hunkwise.preview.template_check import RunKind, check_templates
 from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.config import Config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
