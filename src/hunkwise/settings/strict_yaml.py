@@ -30,6 +30,15 @@ _NAMED_SCALARS = {"true": True, "True": True, "TRUE": True, "false": False, "Fal
 _NULLS = ("", "~", "null", "Null", "NULL")
 _NOT_TEXT = re.compile(f"[{CONTROLS}{SEPARATORS}{SURROGATES}]")
 _LINE_END = re.compile("\r\n|\r|\n")
+_SPECIAL = "*&!@`%{[|>"
+"""Characters that a value can begin with only in quotes."""
+_VALUE = re.compile(r" *(?P<dashes>(?:- +)*)(?:(?P<key>[\w-]+): +)?(?P<value>\S.*)")
+_COMMENT = re.compile(r"\s+#.*")
+_COMMENTED_ENTRY = re.compile(r" *(?:- +)+(#.*)")
+_BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
+_LONGEST_EXAMPLE = 60
+_LONGEST_LINE = 500
+"""Characters: in a longer line no value to quote is looked for, which takes time for each alias in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +106,13 @@ class _Composer:
 
     lines: dict[Loc, int] = field(default_factory=dict)
     faults: list[YamlFault] = field(default_factory=list)
+    _source: list[str] = field(default_factory=list)
+    """The lines of the text."""
+    _anchors: set[str] = field(default_factory=set)
 
     def compose(self, text: str) -> object:
-        events = _parse_events(text)
+        self._source = _LINE_END.split(text)
+        events = _parse_events(text, self._source)
         value: object = None
         documents = 0
         for event in events:
@@ -133,7 +146,18 @@ class _Composer:
             entry_loc = (*loc, len(entries))
             self.lines[entry_loc] = _line_of(event)
             entries.append(self._compose_node(event, events, entry_loc))
+            self._require_entry(event, entries[-1], entry_loc)
         return tuple(entries)
+
+    def _require_entry(self, event: yaml.NodeEvent, entry: object, loc: Loc) -> None:
+        """Adds a fault for entries that were meant as texts: `- {a,b}` is a mapping, and `- #a` is empty."""
+        line = self._source[_line_of(event) - 1][:_LONGEST_LINE]
+        if isinstance(entry, dict) and entry and all(value is None for value in entry.values()):
+            if getattr(event, "flow_style", False) and (hint := unquoted_value(line, _column_of(event))):
+                self._add_fault(loc, event, hint)
+        elif entry is None and (comment := _COMMENTED_ENTRY.fullmatch(line)):
+            hint = _must_be_quoted(comment[1], "- ")
+            self._add_fault(loc, event, f"{hint}; write a comment on a line of its own")
 
     def _compose_mapping(self, events: Iterator[yaml.Event], loc: Loc) -> dict[str, object]:
         entries: dict[str, object] = {}
@@ -159,11 +183,21 @@ class _Composer:
     def _require_plain(self, event: yaml.NodeEvent, loc: Loc) -> None:
         """Adds a fault for aliases, anchors and tags."""
         if isinstance(event, yaml.AliasEvent):
-            self._add_fault(loc, event, "aliases (*name) are not allowed; write the value out")
+            hint = "" if event.anchor in self._anchors else self._quoting_hint(event)
+            self._add_fault(loc, event, hint or "aliases (*name) are not allowed; write the value out")
         elif event.anchor is not None:
-            self._add_fault(loc, event, "anchors (&name) are not allowed; remove it")
+            self._anchors.add(event.anchor)
+            hint = self._quoting_hint(event)
+            self._add_fault(loc, event, hint or "anchors (&name) are not allowed; remove it")
         if getattr(event, "tag", None) is not None:
-            self._add_fault(loc, event, "tags (!name) are not allowed; remove it")
+            self._add_fault(
+                loc, event, self._quoting_hint(event) or "tags (!name) are not allowed; remove it"
+            )
+
+    def _quoting_hint(self, event: yaml.NodeEvent) -> str:
+        """Returns how to quote a value without spaces; in `!x a` and `&x a` the first word is a tag or an anchor."""
+        hint = unquoted_value(self._source[_line_of(event) - 1], _column_of(event))
+        return hint if hint.rpartition(" ")[2].startswith(('"', "'")) else ""
 
     def _parse_scalar(self, event: yaml.ScalarEvent, loc: Loc) -> object:
         text = event.value
@@ -188,8 +222,63 @@ class _Composer:
         self.faults.append(YamlFault(loc, _line_of(event), text))
 
 
-def _parse_events(text: str) -> Iterator[yaml.Event]:
-    """Yields PyYAML's events. Raises _UnreadableError, also for ValueError and OverflowError of PyYAML's scanner."""
+def unquoted_value(line: str, column: int) -> str:
+    """Returns what to write instead of a value that must be quoted; empty if the line has none at the column."""
+    match = _VALUE.fullmatch(line) if len(line) < _LONGEST_LINE else None
+    if match is None:
+        return ""
+    lead = f"{match['key']}: " if match["key"] else "- " if match["dashes"] else ""
+    return _unquoted_in(match["value"], column - match.start("value"), lead)
+
+
+def _unquoted_in(value: str, column: int, lead: str) -> str:
+    value = _COMMENT.sub("", value).rstrip(", ")
+    if not value or value[0] not in _SPECIAL:
+        return ""
+    if value[0] not in _BRACKETS:
+        return _must_be_quoted(value, lead)
+    items, end = _split_flow(value)
+    if end is not None and (end < len(value) or (value[0] == "{" and ":" not in value)):
+        return _must_be_quoted(value, lead)
+    for start, item in items:
+        inner = _VALUE.fullmatch(item)
+        if inner is not None and start <= column <= start + len(item):
+            key = f"{inner['key']}: " if inner["key"] else ""
+            return _unquoted_in(inner["value"], column - start - inner.start("value"), key)
+    return ""
+
+
+def _split_flow(value: str) -> tuple[list[tuple[int, str]], int | None]:
+    """Returns the parts between the commas of a list or mapping in brackets, with their positions, and its end.
+
+    The end is None if the brackets are not closed.
+    """
+    items: list[tuple[int, str]] = []
+    depth, start = 0, 1
+    for index, character in enumerate(value):
+        depth += _BRACKETS.get(character, 0)
+        if depth == 0 or (character == "," and depth == 1):
+            items.append((start, value[start:index]))
+            start = index + 1
+        if depth == 0:
+            return items, start
+    return [*items, (start, value[start:])], None
+
+
+def _must_be_quoted(value: str, lead: str) -> str:
+    sentence = f"a value that begins with {value[0]} must be quoted"
+    if len(value) > _LONGEST_EXAMPLE or not value.isprintable():
+        return sentence
+    plain = '"' not in value and "\\" not in value
+    example = f'"{value}"' if plain else "'" + value.replace("'", "''") + "'"
+    return f"{sentence}: {lead}{example}"
+
+
+def _parse_events(text: str, source: list[str]) -> Iterator[yaml.Event]:
+    """Yields PyYAML's events. Raises _UnreadableError, also for ValueError and OverflowError of PyYAML's scanner.
+
+    `source`: the lines of the text.
+    """
     line = 1
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -198,7 +287,15 @@ def _parse_events(text: str) -> Iterator[yaml.Event]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "it ends too early"
-        raise _UnreadableError(mark.line + 1 if mark else line, f"not valid YAML: {problem[:200]}") from error
+        remedy = f"not valid YAML: {problem[:200]}"
+        if mark is not None:
+            line = mark.line + 1
+            failing = source[mark.line] if mark.line < len(source) else ""
+            if failing[mark.column : mark.column + 1] == "\t":
+                remedy = "a tab is not allowed here; write spaces"
+            else:
+                remedy = unquoted_value(failing, mark.column) or remedy
+        raise _UnreadableError(line, remedy) from error
     except yaml.YAMLError as error:
         raise _UnreadableError(
             line, "not valid YAML here or just below: a character is not allowed"
@@ -218,6 +315,11 @@ def _next_node(events: Iterator[yaml.Event]) -> yaml.NodeEvent:
     event = next(events)
     assert isinstance(event, yaml.NodeEvent)
     return event
+
+
+def _column_of(event: yaml.Event) -> int:
+    assert event.start_mark is not None
+    return int(event.start_mark.column)
 
 
 def _line_of(event: yaml.Event) -> int:
