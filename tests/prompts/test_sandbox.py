@@ -19,6 +19,7 @@ from hunkwise.prompts.sandbox import (
     render,
     render_fault,
     sandbox,
+    unused_blocks,
 )
 
 VALUES: dict[str, Any] = {"title": "A title", "files": [{"path": "a.py"}, {"path": "b.py"}]}
@@ -71,7 +72,12 @@ def test_supported_operations_are_rendered(source: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("one\n{{ titel }}", "mine:2: 'titel' is undefined"),
+        ("one\n{{ titel }}", "mine:2: 'titel' is undefined; did you mean \"title\"?"),
+        ("{{ rnage(3) }}", "'rnage' is undefined; did you mean \"range\"?"),
+        ("{{ files[0].pth }}", "has no attribute 'pth'; did you mean \"path\"?"),
+        ("{{ files[0]['paths'] }}", "has no attribute 'paths'; did you mean \"path\"?"),
+        ("{{ title | qouted }}", "No filter named 'qouted'; did you mean \"quoted\"?"),
+        ("{% if 1 %}" * 120 + "{% endif %}" * 120, "it is nested too deeply"),
         ("{{ title.nothing }}", "has no attribute 'nothing'"),
         ("{% if %}", "mine:1: Expected an expression"),
         ("{{ title | nofilter }}", "No filter named 'nofilter'"),
@@ -186,3 +192,51 @@ def test_name_is_one_visible_line_of_json(name: str) -> None:
 
 def test_long_name_is_cut() -> None:
     assert named("abcdef", 3) == '"abc…"'
+
+
+PARENTS = {
+    "top": "{% block a %}{% block inner %}{% endblock %}{% endblock %}{% block look_for %}{% endblock %}",
+    "middle": "{% extends 'top' %}{% block a %}{% block added %}{% endblock %}{% endblock %}",
+    "odd": "{% extends 'top' %}\n{% block lost %}{% endblock %}",
+    "computed": "{% extends name %}{% block x %}{% endblock %}",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "unused"),
+    [
+        ("{% extends 'top' %}{% block a %}{% endblock %}{% block inner %}{% endblock %}", []),
+        ("{% block any %}{% endblock %}", []),
+        ("{% extends 'middle' %}{% block added %}{% endblock %}{% block inner %}{% endblock %}", []),
+        ("{% extends 'top' %}{% block a %}{% block mine %}{% endblock %}{% endblock %}", []),
+        ("{% extends 'top' %}{% block own %}x{% endblock %}{% block a %}{{ self.own() }}{% endblock %}", []),
+        ("{% extends 'computed' %}{% block own %}{% endblock %}", []),
+        ("{% extends 'top' if x else 'middle' %}{% block own %}{% endblock %}", []),
+        (
+            "{% extends 'top' %}\n{% block lookfor %}{% block within %}{% endblock %}{% endblock %}",
+            [
+                'mine:2: the block "lookfor" is not used, because "top" has no such block;'
+                ' did you mean "look_for"?'
+            ],
+        ),
+        (
+            "{% extends 'middle' %}{% if x %}{% block zzz %}{% endblock %}{% endif %}",
+            [
+                'mine:1: the block "zzz" is not used, because "middle" has no such block;'
+                " there is a, added, inner, look_for"
+            ],
+        ),
+        (
+            "{% include 'odd' %}",
+            [
+                'odd:2: the block "lost" is not used, because "top" has no such block;'
+                " there is a, inner, look_for"
+            ],
+        ),
+    ],
+)
+def test_block_that_no_template_above_has_is_named(source: str, unused: list[str]) -> None:
+    sources = {"mine": source, **PARENTS}
+    environment = sandbox(sources)
+    assert compile_fault(environment, sources, "mine") is None
+    assert list(map(fault_text, unused_blocks(environment, sources, "mine"))) == unused

@@ -71,11 +71,11 @@ def check_templates(texts: BaseConfig, kinds: Container[RunKind]) -> TemplateFau
     Takes about 0.1 s for each such prompt, in the limited worker process in which a review renders it.
     """
     renderer = Renderer(texts.templates, paths=texts.config.own_files)
-    examples = [example for example in _examples() if example.kind in kinds]
+    selected = [example for example in examples() if example.kind in kinds]
     errors: list[str] = []
     for prompt in (*texts.config.prompts, *_prompts_of_partials(texts)):
         if renderer.is_own(prompt.name):
-            errors += _rendering_errors(renderer, prompt, texts.config, examples)
+            errors += _rendering_errors(renderer, prompt, texts.config, selected)
     # A faulty partial is a fault of every prompt that includes it: it is reported once, for the first prompt.
     return TemplateFaults(_first_of_each(errors), _first_of_each(renderer.unused_blocks))
 
@@ -98,10 +98,10 @@ def _prompts_of_partials(texts: BaseConfig) -> Iterator[PromptSettings]:
 
 
 def _rendering_errors(
-    renderer: Renderer, prompt: PromptSettings, config: Config, examples: list[_Example]
+    renderer: Renderer, prompt: PromptSettings, config: Config, selected: list[Example]
 ) -> Iterator[str]:
     """Yields each error of the prompt once, with the first example for which it happens."""
-    contexts = [(example, context) for example in examples for context in variables(prompt, config, example)]
+    contexts = [(example, context) for example in selected for context in variables(prompt, config, example)]
     try:
         results = list(renderer.render_all(prompt.name, {}, (context for _, context in contexts)))
     except SettingsError as error:  # it does not compile, or needs too much memory or time
@@ -116,7 +116,7 @@ def _rendering_errors(
 
 
 @dataclass(frozen=True)
-class _Example:
+class Example:
     """The change of a run."""
 
     kind: RunKind
@@ -152,7 +152,7 @@ def _added(path: str, count: int) -> FileDiff:
 
 
 @cache
-def _examples() -> tuple[_Example, ...]:
+def examples() -> tuple[Example, ...]:
     """Returns the examples, first the pull request that has everything."""
     issue = LinkedIssue(1, "An example of an issue", "Its body.", _REPOSITORY)
     pull_request = PullRequest(
@@ -187,14 +187,14 @@ def _examples() -> tuple[_Example, ...]:
     commits = replace(whole, threads=(), conversation=None)
     code = replace(commits, files=(_added(_PATH, 3), _added("src/large.py", _LINES)), audit=True)
     return (
-        _Example(RunKind.PULL_REQUEST, whole),
-        _Example(RunKind.PULL_REQUEST, bare, f"{RunKind.PULL_REQUEST.value} {_BARE}", bare=True),
-        _Example(RunKind.RANGE, commits, RunKind.RANGE.value),
-        _Example(RunKind.AUDIT, code, RunKind.AUDIT.value),
+        Example(RunKind.PULL_REQUEST, whole),
+        Example(RunKind.PULL_REQUEST, bare, f"{RunKind.PULL_REQUEST.value} {_BARE}", bare=True),
+        Example(RunKind.RANGE, commits, RunKind.RANGE.value),
+        Example(RunKind.AUDIT, code, RunKind.AUDIT.value),
     )
 
 
-def variables(prompt: PromptSettings, config: Config, example: _Example) -> Iterator[dict[str, Any]]:
+def variables(prompt: PromptSettings, config: Config, example: Example) -> Iterator[dict[str, Any]]:
     """Yields the variables of each rendering of the prompt in this example, made as a run makes them."""
     name, snapshot = prompt.name, example.snapshot
     contexts = Contexts(
@@ -223,7 +223,7 @@ def variables(prompt: PromptSettings, config: Config, example: _Example) -> Iter
         yield {**contexts.shared, "prompt": values, **stage}
 
 
-def _findings(example: _Example) -> tuple[Finding, ...]:
+def _findings(example: Example) -> tuple[Finding, ...]:
     """Returns a finding on lines, with all optional parts; and one on no line."""
     on_lines = Finding(
         _PATH,
@@ -238,7 +238,7 @@ def _findings(example: _Example) -> tuple[Finding, ...]:
     return (on_file,) if example.bare else (on_lines, on_file)
 
 
-def _verification(example: _Example) -> dict[str, Any]:
+def _verification(example: Example) -> dict[str, Any]:
     found = _findings(example)
     claims = tuple(map(Claim, found))
     others: tuple[Finding, ...] = ()
@@ -248,7 +248,7 @@ def _verification(example: _Example) -> dict[str, Any]:
     return build_variables(FindingBatch(claims), ShownCode(by_path(example.snapshot.files), _CHUNK), others)
 
 
-def _summaries(config: Config, example: _Example) -> Iterator[dict[str, Any]]:
+def _summaries(config: Config, example: Example) -> Iterator[dict[str, Any]]:
     style = "short" if config.summary == "off" else config.summary
     if example.bare:
         yield summary_variables(Analysis((), Coverage(), ()), (), style, "")
@@ -258,7 +258,7 @@ def _summaries(config: Config, example: _Example) -> Iterator[dict[str, Any]]:
     yield summary_variables(analysis, _findings(example), style, "An example of an earlier summary.")
 
 
-def _answers(name: str, config: Config, example: _Example) -> Iterator[dict[str, Any]]:
+def _answers(name: str, config: Config, example: Example) -> Iterator[dict[str, Any]]:
     """Yields the variables for each command and place: in threads, and `ask` on the pull request."""
     snapshot = example.snapshot
     prompting = PromptWriter(snapshot, Renderer({}), context=config.context)

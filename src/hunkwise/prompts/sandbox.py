@@ -140,7 +140,7 @@ def syntax_fault(error: TemplateSyntaxError, name: str) -> TemplateFault:
     """Returns the position of a syntax error in a template, or in one that it includes."""
     message = visible(error.message or "it is not Jinja2")[:300]
     if unknown := _UNKNOWN_FILTER.fullmatch(message):
-        message += _did_you_mean(unknown[1], (*_FILTERS, *_OWN_FILTERS))
+        message = message.rstrip(".") + _did_you_mean(unknown[1], (*_FILTERS, *_OWN_FILTERS))
     return TemplateFault(error.name or name, error.lineno, message)
 
 
