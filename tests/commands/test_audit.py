@@ -198,6 +198,7 @@ def test_plan_run_and_merge_are_one_audit(
         ),
         (["plan"], "the following arguments are required: --out"),
         (["--config", "../x.yml"], "--config"),
+        (["plan", "--out", "p", "--config", "x.yml"], "There is no x.yml in the audited commit ("),
     ],
 )
 def test_a_wrong_option_is_one_message(terminal: CommandLine, arguments: list[str], message: str) -> None:

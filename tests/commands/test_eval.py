@@ -411,7 +411,7 @@ def test_where_nothing_could_be_evaluated_it_ends_with_3(terminal: CommandLine, 
         (["{cases}", "--record", ".", "--model", "demo"], "there is something else in it; name a new folder"),
         (
             ["{cases}", "--config", "x.yml"],
-            "--config x.yml: there is no such file in .; name it from its root.",
+            'There is no x.yml in the working tree: correct the input "config" or --config.',
         ),
         (["{cases}", "--config", "bad.yml"], 'bad.yml:2: unknown key "fail-onn"'),
         (["{cases}", "--model", "other"], "The model 'other' cannot be asked"),

@@ -12,7 +12,7 @@ import pytest
 
 from hunkwise.publish.report import digest_of
 from hunkwise.tracking.audit_state import encode_comment
-from tests.end_to_end.audits import Audits, results_of, source, sources
+from tests.end_to_end.audits import CONFIG, Audits, results_of, source, sources
 from tests.end_to_end.world import World
 
 PATHS = [*sources(3)]
@@ -45,6 +45,15 @@ def test_a_wrong_plan_is_refused_by_run_and_merge(
     assert message in audits.merge(plan, (), code=2).error_text
     assert audits.asked() == []
     assert audits.writes() == []
+
+
+def test_a_configuration_that_is_not_read_or_not_there_is_named(world: World) -> None:
+    audits = Audits(world, sources(1))
+    audits.commit({CONFIG: None, "hunkwise.yml": "version: 1\n"})
+    text = "Found hunkwise.yml, which is not read: rename it to .github/hunkwise.yml."
+    assert audits.plan(1).commands("warning") == [text]
+    named = audits.plan(1, {"config": "hunkwise.yaml"}, code=2)
+    assert "There is no hunkwise.yaml in the audited commit (" in named.error_text
 
 
 def test_wrong_parts_are_named_and_their_files_are_read_again(world: World) -> None:

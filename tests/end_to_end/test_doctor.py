@@ -174,7 +174,7 @@ def test_the_text_is_a_line_a_check_and_faults_are_annotations(world: World) -> 
     assert {command.name for command in commands} == {"add-mask", "error"}
     titles = [command.properties["title"] for command in commands if command.name == "error"]
     assert titles == ["hunkwise doctor: Token", "hunkwise doctor: Copilot"]
-    assert lines[-3].startswith("No review could be made (exit code 3): 2 faults, ")
+    assert lines[-3].startswith("No review could be made (exit code 3); 2 things are missing or broken; ")
     assert "ghs_CanaryWrong1" not in step_checks.without_masks(told.out)
 
 
@@ -272,6 +272,14 @@ def test_a_provider_is_reached_without_its_key_and_not_asked(world: World) -> No
             "Template",
             "mine.j2:1: Expected an expression",
         ),
+        (
+            {
+                ".github/hunkwise.yml": "version: 1\nprompts:\n - name: mine\n   template: mine.j2\n",
+                "mine.j2": "{{ pullrequest.title }}",
+            },
+            "Template",
+            "mine.j2:1: 'pullrequest' is undefined; did you mean \"pull_request\"?",
+        ),
     ],
 )
 @pytest.mark.parametrize("checkout", [False, True], ids=["API", "checkout"])
@@ -287,11 +295,12 @@ def test_a_broken_base_ends_with_2_and_is_told_as_a_review_tells_it(
 
 def test_prompts_and_instructions_of_the_base_are_named(world: World) -> None:
     config = "version: 1\nprompts:\n - name: mine\n   template: mine.j2\n"
-    base = {**BASE, ".github/hunkwise.yml": config, "mine.j2": "{{ chunk.diff }}", "AGENTS.md": "Be kind."}
+    template = "{{ chunk.diff }}{{ pull_request.title }}"  # a range of commits would have no pull request
+    base = {**BASE, ".github/hunkwise.yml": config, "mine.j2": template, "AGENTS.md": "Be kind."}
     world.change(base, {"mine.j2": "{% if %}", **HEAD})
     told = job(world)
     assert told.code == 0
-    assert told.line("Template") == "that of mine compiles"
+    assert told.line("Templates") == "mine: rendered over built-in examples"
     assert told.line("Instructions") == f"AGENTS.md, and {BELOW}"
 
 

@@ -69,10 +69,39 @@ def test_uses_configuration_and_templates_of_the_base(world: World) -> None:
     assert titles == {"low of app.py": "review", "high of app.py": "review", "high of db/1.sql": "migrations"}
     left_out = {file["path"] for file in result.report["coverage"]["files"] if file["reason"]}
     assert {"ignored/a.py", "elsewhere.py"} <= left_out
+    note = (
+        "This pull request changes .github/hunkwise.yml, .github/migrations.md.j2; the versions at the base ("
+    )
+    assert note in result.log
+    assert note in result.summary
+    assert result.warning_text == ""
 
     world.model.requests.clear()
     world.run({"prompts": "migrations", "fail-on": "high"}, workspace=world.repository.path, code=1)
     assert len(world.model.requests) == 1
+
+
+def test_warns_about_a_file_that_is_probably_meant_to_be_the_configuration(world: World) -> None:
+    world.change({**BASE, ".github/hunkwise.yaml": "version: 1\nfail-on: low\n"}, script=report([finding()]))
+    result = world.run(code=0)
+    text = "Found .github/hunkwise.yaml, which is not read: rename it to .github/hunkwise.yml."
+    assert result.commands("warning") == [text]
+    assert text in result.summary
+    assert text in result.report["notes"]
+    named = world.run({"config": "hunkwise.yaml"}, code=2)
+    assert "There is no hunkwise.yaml in the base of the change (" in named.error_text
+    assert 'did you mean ".github/hunkwise.yaml"?' in named.error_text
+
+
+def test_block_without_effect_is_a_note_of_the_review(world: World) -> None:
+    config = "version: 1\nverify: off\nprompts: [{name: mine, template: mine.j2}]\n"
+    template = '{% extends "hunkwise/review" %}\n{% block lookfor %}LOST{% endblock %}\n'
+    world.change({**BASE, ".github/hunkwise.yml": config, "mine.j2": template}, script=report())
+    result = world.run(code=0)
+    assert "LOST" not in world.model.requests[0].prompt
+    (note,) = result.report["notes"]
+    assert note.startswith('mine.j2:2: the block "lookfor" is not used')
+    assert "mine.j2:2: the block" in result.summary
 
 
 def test_lists_all_faults_of_configuration_with_lines(world: World) -> None:

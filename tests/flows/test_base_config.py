@@ -12,7 +12,7 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions, Known
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, OversizeError, SettingsError
-from hunkwise.flows.base_config import NEAR_PATHS, BaseConfig, built_in_fronts, read_base_texts
+from hunkwise.flows.base_config import NEAR_PATHS, BaseConfig, built_in_fronts, prefetch, read_base_texts
 from hunkwise.flows.instructions import (
     AGENTS,
     ATTRIBUTES,
@@ -159,6 +159,49 @@ def test_the_default_configuration_asks_for_nothing_more() -> None:
     read_base_texts(commit, PATH, lambda config: config)
     certain = [PATH, *INSTRUCTION_FILES, INSTRUCTION_FOLDER, ATTRIBUTES]
     assert sorted(commit.asked) == sorted([*certain, *([PATH] * 2), *NEAR_PATHS])
+
+
+NEAR = "Found {}, which is not read: rename it to .github/hunkwise.yml."
+
+
+@pytest.mark.parametrize("path", NEAR_PATHS)
+def test_file_that_is_probably_meant_is_named_where_there_is_no_configuration(path: str) -> None:
+    texts = read({path: b"version: 1\nfail-on: high\n"})
+    assert (texts.config.fail_on, texts.found, texts.warnings) == (None, False, (NEAR.format(path),))
+    assert read({path: b"version: 1\n", PATH: b"version: 1\n"}).warnings == ()
+    far = prefetch(FakeCommit({path: b"version: 1\n"}), PATH)
+    assert read_base_texts(far, PATH, lambda config: config).warnings == texts.warnings
+
+
+@pytest.mark.parametrize(
+    ("path", "files", "fault"),
+    [
+        (
+            ".github/hunkwize.yml",
+            [PATH],
+            f'There is no .github/hunkwize.yml in the working tree: correct the input "config" or --config; did you'
+            f' mean "{PATH}"?',
+        ),
+        (
+            "ci/reviews.yml",
+            ["ci/review.yml", PATH],
+            'There is no ci/reviews.yml in the working tree: correct the input "config" or --config; did you mean'
+            ' "ci/review.yml"?',
+        ),
+        (
+            "other.yml",
+            [],
+            'There is no other.yml in the working tree: correct the input "config" or --config.',
+        ),
+        ("ci", ["ci/a.yml"], "ci is a folder in the working tree: the configuration must be a file."),
+        (PATH, [f"{PATH}/x"], f"{PATH} is a folder in the working tree: the configuration must be a file."),
+    ],
+)
+def test_named_configuration_must_be_a_file_that_is_there(path: str, files: list[str], fault: str) -> None:
+    commit = FakeCommit(dict.fromkeys(files, b"version: 1\n"))
+    with pytest.raises(SettingsError) as caught:
+        read_base_texts(commit, path, lambda config: config, "the working tree")
+    assert caught.value.faults == (fault,)
 
 
 def test_a_configuration_that_cannot_be_read_is_an_error() -> None:

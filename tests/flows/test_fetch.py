@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.pull_request import Comment, Conversation, Known, PullRequest, Thread
-from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
+from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError, SettingsError
 from hunkwise.flows.base_config import NEAR_PATHS, BaseConfig
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.repository.git import Git
@@ -62,6 +63,51 @@ def test_a_pull_request_is_read_whole() -> None:
     assert found.state is None
     assert (found.snapshot.unlisted_files, found.snapshot.notes) == (4, ())
     assert found.texts.config.max_comments == 4
+
+
+OWN = b"version: 1\nprompts: [{name: mine, template: mine.j2}]\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "note"),
+    [
+        (OWN, ["a.py"], ()),
+        (
+            OWN,
+            ["a.py", CONFIG],
+            f"This pull request changes {CONFIG}; the version at the base (2222222) was used.",
+        ),
+        (
+            OWN,
+            [CONFIG, "mine.j2"],
+            f"This pull request changes {CONFIG}, mine.j2; the versions at the base (2222222) were used.",
+        ),
+        (None, [CONFIG], f"This pull request adds {CONFIG}: the defaults apply until it is merged."),
+    ],
+)
+def test_change_of_the_settings_themselves_is_a_note(
+    config: bytes | None, files: list[str], note: str
+) -> None:
+    base = FakeCommit({CONFIG: config, "mine.j2": b"{{ chunk.diff }}"} if config else {})
+    found = fetched(forge(*(added(path, "x") for path in files)), far=base)
+    assert found.snapshot.notes == ((note,) if note else ())
+
+
+def test_named_configuration_that_the_change_adds_is_a_warning_and_any_other_an_error() -> None:
+    def run(path: str) -> FetchedPullRequest:
+        asked = forge(added("new.yml", "version: 1"))
+        completing = MissingPatches(asked, None, Git.diff_blobs)
+        base = FakeCommit()
+        return PullRequestFetch(asked, completing, lambda _sha: base, lambda _sha: base).run(
+            7, path, lambda config: config
+        )
+
+    where = "the base of the change (2222222)"
+    warning = f"new.yml is not in {where} yet: the defaults apply until it is merged."
+    found = run("new.yml")
+    assert (found.texts.warnings, found.snapshot.notes) == ((warning,), (warning,))
+    with pytest.raises(SettingsError, match=re.escape(f"There is no old.yml in {where}: correct")):
+        run("old.yml")
 
 
 def test_a_conversation_that_cannot_be_read_costs_a_note() -> None:

@@ -59,6 +59,7 @@ def log_text(review: Review, review_url: str | None, *, fixed: int = 0, dismisse
         f"{coverage.changed_lines} changed lines ({coverage.percent} %); "
         f"{review.usage.model_calls} model calls, {review.seconds:.1f} s."
     )
+    lines += [one_line(note) for note in review.notes[:_MOST_LOGGED_NOTES]]
     if review_url:
         lines.append(f"The review: {review_url}")
     return "\n".join(lines)
@@ -75,6 +76,8 @@ def _count_findings(review: Review, fixed: int, dismissed: int) -> str:
     )
 
 
+_MOST_LOGGED_NOTES = 20
+"""The report has all of them."""
 _TITLE_LIMIT = 300
 _TEXT_LIMIT = 12_000
 _SHORT_LIMIT = 600
