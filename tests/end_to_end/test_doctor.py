@@ -573,6 +573,12 @@ def test_wrong_options_end_with_2(
     assert said in told.line("Settings")
 
 
+def test_a_named_configuration_that_is_not_there_ends_with_2(world: World) -> None:
+    told = shell(world, "--offline", "--config", "nope.yml")
+    assert (told.code, told.stopping) == (2, ["Configuration"])
+    assert told.line("Configuration").startswith("There is no nope.yml in the working tree: correct")
+
+
 @pytest.mark.parametrize("folder", ["/", "/nowhere"])
 def test_a_folder_that_is_no_clone_is_told(world: World, folder: str) -> None:
     told = shell(world, "--offline", "--repository", folder)

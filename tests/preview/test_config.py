@@ -42,6 +42,27 @@ def test_missing_configuration_is_valid(tmp_path: Path, capsys: pytest.CaptureFi
         run_preview(tmp_path, "config", "check", "--config", "other.yml")
 
 
+def test_file_that_is_probably_meant_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path, {".hunkwise.yaml": "version: 1\n"})
+    text = f"Found .hunkwise.yaml, which is not read: rename it to {HOME}.\n"
+    for arguments, before in (
+        (("config", "check"), "  warning: "),
+        (("config", "show"), "hunkwise: "),
+        (("prompts", "list"), "hunkwise: "),
+    ):
+        assert run_preview(folder, *arguments) == 0
+        assert before + text in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("config", "show"), ("prompts", "list"), ("prompts", "show", "review")]
+)
+def test_named_configuration_must_be_there(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    folder = write(tmp_path, {HOME: "version: 1\n"})
+    with pytest.raises(SettingsError, match=rf'There is no hunkwise\.yml in .*did you mean "{HOME}"'):
+        run_preview(folder, *arguments, "--config", "hunkwise.yml")
+
+
 def test_note_is_not_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = "version: 1\nmin-severity: critical\nprompts: [tests]\n"
     assert run_preview(write(tmp_path, {HOME: config}), "config", "check") == 0
@@ -69,6 +90,21 @@ def test_note_is_not_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str])
             ],
         ),
         ({**FILES, MINE: TEMPLATE + "\n{% endfor %}\n"}, [f"{MINE}:13: "]),
+        (
+            {
+                **FILES,
+                MINE: TEMPLATE + "{% block lookfor %}{% endblock %}",
+                ".github/severity.md.j2": "{{ promt }}",
+            },
+            [
+                ".github/severity.md.j2:1: 'promt' is undefined; did you mean \"prompt\"?",
+                f'{MINE}:12: the block "lookfor" is not used, because "hunkwise/review" has no such block; did you',
+            ],
+        ),
+        (
+            {HOME: "version: 1\naudit: {prompts: [{name: a, template: a.j2}]}\n", "a.j2": "{{ files[0] }}"},
+            ['a.j2:1: list object has no element 0 (in the prompt "a")'],
+        ),
         ({**FILES, MINE: "{% include 'nowhere' %}"}, [f'{MINE}:1: there is no template "nowhere"']),
         (
             {**FILES, ".github/severity.md.j2": SEVERITY + "{{ 1 +"},

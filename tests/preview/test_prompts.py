@@ -11,6 +11,7 @@ import pytest
 from hunkwise.domain.model import PARTIALS
 from hunkwise.errors import SettingsError
 from hunkwise.prompts.renderer import BASE, BUILT_IN, built_in_text
+from tests.fakes.git_repository import GitRepository
 from tests.preview.preview_command import FILES, SEVERITY, TEMPLATE, run_preview, write
 
 HOME = ".github/hunkwise.yml"
@@ -126,6 +127,20 @@ def test_template_with_recursive_or_unknown_include_is_shown_once(
     out = capsys.readouterr().out
     assert out.startswith(f"=== own (o.j2)\n{own}\n=== partials/part (built in)\n")
     assert out.count("=== ") == 2
+
+
+def test_block_without_effect_is_a_note_of_the_list_and_of_a_rendering(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = GitRepository.create(tmp_path / "work")
+    template = '{% extends "hunkwise/answer" %}{% block styl %}x{% endblock %}'
+    repository.commit({HOME: "version: 1\nprompts: [{name: answer, template: a.j2}]\n", "a.j2": template})
+    repository.branch("other")
+    repository.commit({"b.py": "1\n"})
+    note = 'a.j2:1: the block "styl" is not used'
+    for arguments in (("list",), ("render", "answer")):
+        assert run_preview(repository.path, "prompts", *arguments) == 0
+        assert "".join(capsys.readouterr()).count(note) == 1
 
 
 def test_template_that_does_not_compile_is_shown_with_its_error(
