@@ -102,9 +102,7 @@ class RunPreparation:
         rules: dict[EvalVariant, EvalSettings] = {}
         notes: list[str] = []
         for variant, header in headers.items():
-            base = read_base_texts(
-                tree, options.config_path, _overrides(variant, header), "the working tree"
-            )
+            base = read_base_texts(tree, options.config_path, _overrides(variant, header), "the working tree")
             notes += (*base.warnings, *base.notes)
             rules[variant] = EvalSettings(base.config, base.templates, base.instructions, header.demo)
         for note in dict.fromkeys(notes):
