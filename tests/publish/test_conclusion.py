@@ -374,6 +374,12 @@ def test_log_has_a_line_per_finding_and_one_for_totals() -> None:
     assert len(log_text(clean(review()), None).split("\n")) == 1
 
 
+def test_log_has_the_first_twenty_notes() -> None:
+    noted = replace(clean(review()), notes=tuple(f"Note\n{number}." for number in range(30)))
+    lines = log_text(noted, None).split("\n")
+    assert lines[1:] == [f"Note {number}." for number in range(20)]
+
+
 def test_log_distinguishes_new_known_fixed_and_dismissed_findings() -> None:
     known = replace(finding("Known", at=anchor(2)), raised_as="0" * 16)
     lines = log_text(clean(review(known, finding("New"))), None, fixed=3, dismissed=1).split("\n")
