@@ -212,6 +212,7 @@ class _AuditCommand:
                 started=self._started,
                 journal=Journal(Path(folder) / "journal.jsonl", self._scan.found_in),
                 progress=report_progress,
+                in_shell=True,
             )
 
     def _finish(self, outcome: AuditOutcome, store: StateStore) -> ExitCode:

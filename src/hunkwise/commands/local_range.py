@@ -37,7 +37,8 @@ def read_range(
         raise SettingsError(["There is no default branch to compare with: add --base REV."])
     base_sha = git.merge_base(git.resolve(start), head_sha)
     if base_sha is None:
-        raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
+        remedy = "This is a shallow clone: git fetch --unshallow." if git.is_shallow else "Choose another --base."
+        raise SettingsError([f"{start} and {head} have no commit in common. {remedy}"])
     rules = rules or GitTree(git, base_sha)
     texts = read_base_texts(rules, config_path, overridden)
     config = texts.config

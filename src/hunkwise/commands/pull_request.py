@@ -334,8 +334,8 @@ def _read_file(path: Path) -> bytes:
     except OSError as error:
         raise SettingsError(
             [
-                f"The report {path} cannot be read ({error.strerror}): the input `publish` must name the file "
-                "that the reviewing run wrote, report.json, where this job has downloaded it."
+                f"The report {path} cannot be read ({error.strerror}): name the file report.json that the reviewing "
+                "run wrote, where it is now."
             ]
         ) from error
 

@@ -141,7 +141,7 @@ def _review_range(
             Deadlines(started, ready.request.config.deadline),
             SecretScan([backend.provider.api_key] if backend.provider and backend.provider.api_key else []),
         )
-        result = asyncio.run(run.review())
+        result = asyncio.run(run.review()).in_shell()
     config = ready.request.config
     verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
     _print(
@@ -223,6 +223,7 @@ def _report(kind: str, finished: PublishedRun | NothingToDo) -> ExitCode:
     if isinstance(finished, NothingToDo):
         print_message(finished.why)
         return ExitCode.REVIEWED
+    finished = finished.in_shell()
     _print(kind, finished.view)
     for message in dict.fromkeys((*finished.errors, *finished.warnings)):
         print_message(message)

@@ -53,7 +53,7 @@ def find_cli(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> CliComman
         return CliCommand(runtime, cache, plain)
     if plain is not None:
         return plain
-    raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", _INSTALL)
+    raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", "Set COPILOT_CLI_PATH to one.", _INSTALL)
 
 
 def _configured_cli(program: Path, environ: Mapping[str, str]) -> CliCommand:

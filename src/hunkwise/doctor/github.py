@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
+from hunkwise.doctor.checks import Check, error_check, ok, unchecked, warning
 from hunkwise.doctor.settings import ReviewSettings
 from hunkwise.domain.pull_request import CommitFiles
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
@@ -63,13 +63,13 @@ def _path(repository: str | None, number: int | None) -> str:
 
 def _error_checks(error: GitHubError, api_url: str, name: str) -> Iterator[Check]:
     if error.kind is GitHubErrorKind.UNAVAILABLE:
-        yield fault("Server", error.message, error.hint)
+        yield error_check("Server", error)
         return
     yield ok("Server", f"{api_url} answers")
     if error.kind is GitHubErrorKind.AUTHENTICATION:
-        yield fault("Token", error.message, error.hint)
+        yield error_check("Token", error)
         return
-    yield fault("Rate limit" if error.kind is GitHubErrorKind.RATE_LIMIT else name, error.message, error.hint)
+    yield error_check("Rate limit" if error.kind is GitHubErrorKind.RATE_LIMIT else name, error)
 
 
 def _rate_limit_check(headers: Mapping[str, str], now: float) -> Check:
@@ -81,7 +81,7 @@ def _rate_limit_check(headers: Mapping[str, str], now: float) -> Check:
     if reset is not None and reset <= _LAST_TIME and reset > now:
         message += f" until {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC"
     if left < _FEW:
-        return warning("Rate limit", f"{message}.", "Wait until then, or let fewer jobs share this token.")
+        return warning("Rate limit", f"{message}.", "Wait until then, or let fewer runs share this token.")
     return ok("Rate limit", message)
 
 
@@ -136,7 +136,7 @@ def base_commit(settings: ReviewSettings, github: GitHub | None) -> CommitFiles 
 def _range_base(git: Git | None) -> CommitFiles:
     """Returns the merge base that `hunkwise review` without options uses; HEAD if there is none."""
     if git is None:
-        raise RepositoryError("--repository does not name a folder.", "Name the folder of a clone.")
+        raise RepositoryError("--repository does not name a folder.", "", "Name the folder of a clone.")
     head = git.resolve("HEAD")
     branch = git.default_branch()
     start = git.merge_base(git.resolve(branch), head) if branch is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from hunkwise.domain.diff import FileDiff
@@ -182,6 +182,12 @@ class ReviewFault:
     kind: str
     message: str
     hint: str = ""
+    shell_hint: str = ""
+    """How to fix it in a shell; empty if `hint` is for both. It is not published."""
+
+    def in_shell(self) -> ReviewFault:
+        """Returns the fault with the hint for a shell."""
+        return replace(self, hint=self.shell_hint or self.hint)
 
 
 class Suppression(StrEnum):
@@ -239,6 +245,10 @@ class Review:
     """`flows.prompting.settings_digest`: a digest of the settings that decide what is looked for."""
     carried_lines: int = 0
     """Changed lines, counted in the coverage, that an earlier run reviewed."""
+
+    def in_shell(self) -> Review:
+        """Returns the review with the hints for a shell."""
+        return replace(self, faults=tuple(fault.in_shell() for fault in self.faults))
 
     @property
     def highest(self) -> Severity | None:

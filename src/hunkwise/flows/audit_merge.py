@@ -200,6 +200,7 @@ def _current_state(plan: AuditPlan, live: AuditState | None, listing: Sequence[T
             f"Another audit, of the commit {live.tree[:12]}, has ended since this one was planned: nothing was "
             "written.",
             "Run the audit again. `concurrency` in the workflow keeps two audits from running at once.",
+            "Run the audit again.",
         )
     current = replace(state, entries=live.entries, weeks=live.weeks, total=live.total, runs=live.runs)
     if live.settings != state.settings or live.lap < state.lap or live.files != len(listing):

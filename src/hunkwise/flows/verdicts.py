@@ -36,6 +36,7 @@ class MissingVerdict:
     kind: str
     message: str
     hint: str = ""
+    shell_hint: str = ""
 
 
 INTERRUPTED: Final = MissingVerdict(
@@ -200,7 +201,10 @@ def _faults(missing: Iterable[MissingVerdict]) -> tuple[ReviewFault, ...]:
     by_kind: dict[str, list[MissingVerdict]] = {}
     for reason in missing:
         by_kind.setdefault(reason.kind, []).append(reason)
-    return tuple(ReviewFault(_FAULT_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
+    return tuple(
+        ReviewFault(_FAULT_KIND, _sentence(same), same[0].hint, same[0].shell_hint)
+        for same in by_kind.values()
+    )
 
 
 def _sentence(same: Sequence[MissingVerdict]) -> str:

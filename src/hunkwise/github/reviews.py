@@ -34,6 +34,7 @@ _MAX_REFUSED = 10
 _PERMANENT = (
     GitHubErrorKind.AUTHENTICATION,
     GitHubErrorKind.FORBIDDEN,
+    GitHubErrorKind.BLOCKED,
     GitHubErrorKind.LOCKED,
     GitHubErrorKind.NOT_FOUND,
 )
@@ -119,7 +120,7 @@ class _Attempt:
             result = PostResult(None, self._posted, tuple(self._notes))
             if not isinstance(error, GitHubError):
                 return replace(result, stale=message)
-            return replace(result, fault=ReviewFault(f"github {error.kind}", message, error.hint))
+            return replace(result, fault=ReviewFault(f"github {error.kind}", message, error.hint, error.shell_hint))
         if page.counted:
             self._notes.append(f"The review's body had no room for {len(page.counted)} of the findings.")
         where = {finding: place for finding, place in self._where.items() if finding not in page.counted}

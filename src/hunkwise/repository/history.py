@@ -10,8 +10,8 @@ from itertools import takewhile
 
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.errors import RepositoryError
-from hunkwise.repository.git import DIFF_TIMEOUT, Git, checked_output, checked_sha
-from hunkwise.repository.git_output import read_files
+from hunkwise.repository.git import DIFF_TIMEOUT, Git, checked_sha
+from hunkwise.repository.git_output import checked_output, read_files
 
 _LISTING = 128 << 20
 """Bytes: about a million files."""
@@ -27,7 +27,7 @@ def list_tree(git: Git, sha: str) -> tuple[TreeFile, ...]:
     missing = next((file for file in files if file.size < 0), None)
     if missing is not None:
         raise RepositoryError(
-            f"The clone does not have the content of {missing.path!r}.", "Check out without a filter."
+            f"The clone does not have the content of {missing.path!r}.", "Clone without a filter, so that the contents of all files are there."
         )
     return files
 
@@ -54,7 +54,7 @@ def read_activity(git: Git, head: str, now: float) -> Mapping[str, FileActivity]
     Raises RepositoryError.
     """
     what = f"The history of {head[:12]} could not be read"
-    if checked_output(git.run("rev-parse", "--is-shallow-repository"), what).strip() == b"true":
+    if git.is_shallow:
         return None
     bounds = (f"--max-count={_COMMITS}", f"--max-age={max(0, int(now) - _YEAR)}")
     options = ("-z", "--no-merges", "--no-renames", "--no-show-signature", "--name-only", "--encoding=UTF-8")
