@@ -20,8 +20,8 @@ from hunkwise.errors import host_error
         (OSError(errno.ENFILE, "Many"), "Too many files are open on this machine.", "ulimit"),
         (BlockingIOError(errno.EAGAIN, "No"), "No more processes or threads can be started.", "parallel"),
         (RuntimeError("can't start new thread"), "No more processes or threads can be started.", "ulimit"),
-        (OSError(errno.ENOMEM, "No"), "There is no memory left.", "runner"),
-        (MemoryError(), "There is no memory left.", "runner"),
+        (OSError(errno.ENOMEM, "No"), "There is no memory left.", "machine"),
+        (MemoryError(), "There is no memory left.", "machine"),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             "There is no folder for temporary files.",

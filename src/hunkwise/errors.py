@@ -14,14 +14,14 @@ class Error(Exception):
     exit_code = 3
 
     def __init__(self, message: str, hint: str = "", shell_hint: str = "") -> None:
-        """Without `shell_hint`, `hint` is for both."""
+        """`shell_hint`: empty if `hint` is for both."""
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.shell_hint = shell_hint or hint
+        self.shell_hint = shell_hint
         self.faults: tuple[str, ...] = (str(self),)
         """All problems, each with what to do."""
-        self.shell_faults: tuple[str, ...] = (f"{message} {self.shell_hint}".rstrip(),)
+        self.shell_faults: tuple[str, ...] = (f"{message} {shell_hint or hint}".rstrip(),)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
@@ -53,7 +53,9 @@ class GitHubErrorKind(StrEnum):
 
     AUTHENTICATION = "authentication"  # 401
     FORBIDDEN = "forbidden"  # 403 that is none of the others: a read-only token, a missing permission
-    BLOCKED = "blocked"  # 403: single sign-on, an IP allow list or an archived repository; no permission helps
+    BLOCKED = (
+        "blocked"  # 403: single sign-on, an IP allow list or an archived repository; no permission helps
+    )
     LOCKED = "locked"  # 403: the conversation is locked, and no app can write there
     NOT_FOUND = "not found"  # 404: wrong name, or the token cannot see it
     INVALID = "invalid"  # 422: GitHub understood the request and rejected it

@@ -9,13 +9,12 @@ import pytest
 import requests
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.graphql import read_answer, status_seen
 from hunkwise.github.responses import (
     ApiResponse,
     JsonValue,
     malformed_response_error,
-    read_answer,
     refusal_error,
-    status_seen,
     unreachable_error,
     wait_asked,
 )
@@ -68,8 +67,8 @@ def reply(status: int, message: str = "", errors: object = None, **headers: str)
             "",
         ),
         (reply(409, "Git Repository is empty."), GitHubErrorKind.INVALID, "with 409", ""),
-        (ApiResponse(502, {}, "<html>"), GitHubErrorKind.UNAVAILABLE, "with 502.", "Run the job again"),
-        (ApiResponse(500, {}, "[]"), GitHubErrorKind.UNAVAILABLE, "with 500.", "Run the job again"),
+        (ApiResponse(502, {}, "<html>"), GitHubErrorKind.UNAVAILABLE, "with 502.", "Run it again"),
+        (ApiResponse(500, {}, "[]"), GitHubErrorKind.UNAVAILABLE, "with 500.", "Run it again"),
         (
             ApiResponse(302, {"location": "https://evil.example/x"}),
             GitHubErrorKind.UNAVAILABLE,

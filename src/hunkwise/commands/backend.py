@@ -13,18 +13,17 @@ from hunkwise.demo.server import serving
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.settings.inputs import PROVIDER_INPUTS, Provider, read_provider
 from hunkwise.settings.parsing import (
-    CLASSIC_TOKEN,
-    NO_CLASSIC_TOKEN,
+    CLASSIC_PREFIX,
+    CLASSIC_REFUSED,
     SECRET_INPUTS,
     SECRET_VARIABLES,
     InputReader,
     set_inputs,
 )
 
-
 _SET_UP = (
-    'Set COPILOT_GITHUB_TOKEN to a fine-grained token with "Copilot Requests", or COPILOT_PROVIDER_BASE_URL and --model '
-    "for a provider of your own, or use --model demo to see fixed rules at work."
+    'Set COPILOT_GITHUB_TOKEN to a fine-grained token with "Copilot Requests", or COPILOT_PROVIDER_BASE_URL and '
+    "--model for a provider of your own, or use --model demo to see fixed rules at work."
 )
 
 
@@ -62,10 +61,12 @@ def select_backend(option: str | None, environ: Mapping[str, str], stack: ExitSt
     model = option or environ.get("COPILOT_MODEL") or None
     if model == DEMO:
         address, key = stack.enter_context(serving())
-        return Backend(Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True)
+        return Backend(
+            Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True
+        )
     if token:
-        if token.startswith(CLASSIC_TOKEN):
-            raise SettingsError([f"COPILOT_GITHUB_TOKEN is {NO_CLASSIC_TOKEN}."])
+        if token.startswith(CLASSIC_PREFIX):
+            raise SettingsError([f"COPILOT_GITHUB_TOKEN is {CLASSIC_REFUSED}."])
         return Backend(Credential(copilot_token=token), None, model, demo=False)
     provider = _provider(environ, model)
     if provider is None:

@@ -37,8 +37,7 @@ def read_range(
         raise SettingsError(["There is no default branch to compare with: add --base REV."])
     base_sha = git.merge_base(git.resolve(start), head_sha)
     if base_sha is None:
-        remedy = "This is a shallow clone: git fetch --unshallow." if git.is_shallow else "Choose another --base."
-        raise SettingsError([f"{start} and {head} have no commit in common. {remedy}"])
+        raise SettingsError([f"{start} and {head} have no commit in common: choose another --base."])
     rules = rules or GitTree(git, base_sha)
     texts = read_base_texts(rules, config_path, overridden)
     config = texts.config

@@ -23,13 +23,13 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.events import EVENTS, CommandTask, PublishTask, ReviewTask, Task
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host
-from hunkwise.settings.parsing import CLASSIC_TOKEN, DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
+from hunkwise.settings.parsing import CLASSIC_PREFIX, DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
 
 TWO_JOBS = "examples/workflows/two-jobs.yml"
 _KINDS = (
     ("github_pat_", "a fine-grained personal access token"),
     ("ghs_", "a token of an app's installation, such as a job's GITHUB_TOKEN"),
-    (CLASSIC_TOKEN, "a classic personal access token"),
+    (CLASSIC_PREFIX, "a classic personal access token"),
     ("gho_", "an OAuth token"),
     ("ghu_", "an app's token for a person"),
 )
@@ -107,7 +107,7 @@ def _github_check(tokens: TokenSettings) -> Check:
     if tokens.github is None:
         return unchecked("GITHUB_TOKEN", "it is not set, and only `--pr` needs it")
     name = "github-token" if tokens.job else "GITHUB_TOKEN"
-    if tokens.github.startswith(CLASSIC_TOKEN):
+    if tokens.github.startswith(CLASSIC_PREFIX):
         message = "is a classic personal access token, which reaches all that its account can reach."
         return warning(name, message, "Use the job's own ${{ github.token }}, or a fine-grained token.")
     return ok(name, kind_of(tokens.github))
@@ -126,7 +126,7 @@ def _copilot_check(tokens: TokenSettings) -> Check:
     token = tokens.copilot or tokens.github
     if token is None:
         return wrong(name, "is not set, and neither is github-token.", _NEED)
-    if token.startswith(CLASSIC_TOKEN):
+    if token.startswith(CLASSIC_PREFIX):
         return wrong(name, "is a classic personal access token (ghp_), which Copilot does not accept.", _NEED)
     return ok(
         name, kind_of(token) if tokens.copilot else f"is not set: github-token is used, {kind_of(token)}"

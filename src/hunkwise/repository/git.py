@@ -19,7 +19,6 @@ from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.git_output import (
     as_argument,
     batch_paths,
-    checked_output,
     clean,
     is_path,
     read_blobs,
@@ -157,6 +156,10 @@ _RAW_LINE = 160
 """Bytes of a line of `--raw` besides the path, which can be four times as long when quoted."""
 _DIFF_OPTIONS = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
 _PATCHES = ("-p", "--submodule=short", *_DIFF_OPTIONS)
+_FETCH_MORE = (
+    "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there.",
+    "Fetch the whole history (`git fetch --unshallow`), or clone again without a filter.",
+)
 _NAME_ANOTHER = (
     "Name a branch, a tag or a commit that is there, or check out with `fetch-depth: 0`.",
     "Name a branch, a tag or a commit that is there; `git fetch` gets those of the remote.",
@@ -213,11 +216,6 @@ class Git:
                 raise RepositoryError("This repository has no commits yet.", "", "Commit something first.")
             raise RepositoryError(f"There is no commit {rev!r} in {self._path.absolute()}.", *_NAME_ANOTHER)
         return sha
-
-    @property
-    def is_shallow(self) -> bool:
-        """Whether the history ends at commits whose parents were not fetched."""
-        return self.run("rev-parse", "--is-shallow-repository").output.strip() == b"true"
 
     def default_branch(self) -> str | None:
         """Returns the branch of origin/HEAD (`origin/main`), else an existing main or master, else None."""
@@ -381,6 +379,14 @@ class Git:
         return call(
             arguments, env, limit=limit, timeout=seconds, memory=memory, running=self._running, stdin=stdin
         )
+
+
+def checked_output(answer: GitResult, what: str, codes: Sequence[int | None] = (0,)) -> bytes:
+    """Returns git's output. Raises RepositoryError, which says `what` failed, for any other exit code."""
+    if answer.code not in codes:
+        reason = "git wrote more than was expected" if answer.cut else f"git ended with {answer.code}"
+        raise RepositoryError(f"{what}: {answer.complaint or reason}.", *_FETCH_MORE)
+    return answer.output
 
 
 def checked_sha(sha: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,21 +10,8 @@ from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import FileSection, count_changes, parse_sections, unquote
 from hunkwise.errors import RepositoryError
-from hunkwise.repository.git_process import GitResult
 
 _MAX_PATH = 4_096
-_FETCH_MORE = (
-    "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there.",
-    "Fetch the whole history (`git fetch --unshallow`), or clone again without a filter.",
-)
-
-
-def checked_output(answer: GitResult, what: str, codes: Sequence[int | None] = (0,)) -> bytes:
-    """Returns git's output. Raises RepositoryError, which says `what` failed, for any other exit code."""
-    if answer.code not in codes:
-        reason = "git wrote more than was expected" if answer.cut else f"git ended with {answer.code}"
-        raise RepositoryError(f"{what}: {answer.complaint or reason}.", *_FETCH_MORE)
-    return answer.output
 
 
 def clean(path: str) -> str:

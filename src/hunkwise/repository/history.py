@@ -10,8 +10,8 @@ from itertools import takewhile
 
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.errors import RepositoryError
-from hunkwise.repository.git import DIFF_TIMEOUT, Git, checked_sha
-from hunkwise.repository.git_output import checked_output, read_files
+from hunkwise.repository.git import DIFF_TIMEOUT, Git, checked_output, checked_sha
+from hunkwise.repository.git_output import read_files
 
 _LISTING = 128 << 20
 """Bytes: about a million files."""
@@ -27,7 +27,8 @@ def list_tree(git: Git, sha: str) -> tuple[TreeFile, ...]:
     missing = next((file for file in files if file.size < 0), None)
     if missing is not None:
         raise RepositoryError(
-            f"The clone does not have the content of {missing.path!r}.", "Clone without a filter, so that the contents of all files are there."
+            f"The clone does not have the content of {missing.path!r}.",
+            "Clone without a filter.",
         )
     return files
 
@@ -47,6 +48,12 @@ _FIX = re.compile(
 )
 
 
+def is_shallow(git: Git) -> bool:
+    """Returns whether the clone lacks a part of the history. Raises RepositoryError."""
+    answer = git.run("rev-parse", "--is-shallow-repository")
+    return checked_output(answer, "The repository could not be read").strip() == b"true"
+
+
 def read_activity(git: Git, head: str, now: float) -> Mapping[str, FileActivity] | None:
     """Returns how often each path was changed in the year before `now` (seconds since 1970), without merges.
 
@@ -54,7 +61,7 @@ def read_activity(git: Git, head: str, now: float) -> Mapping[str, FileActivity]
     Raises RepositoryError.
     """
     what = f"The history of {head[:12]} could not be read"
-    if git.is_shallow:
+    if is_shallow(git):
         return None
     bounds = (f"--max-count={_COMMITS}", f"--max-age={max(0, int(now) - _YEAR)}")
     options = ("-z", "--no-merges", "--no-renames", "--no-show-signature", "--name-only", "--encoding=UTF-8")

@@ -100,7 +100,9 @@ class WorkingTree:
     def __init__(self, folder: Path) -> None:
         """Raises RepositoryError if the folder does not exist."""
         if not folder.is_dir():
-            raise RepositoryError(f"{folder} is no folder.", "", "Name the folder of a clone by --repository.")
+            raise RepositoryError(
+                f"{folder} is no folder.", "", "Name the folder of a clone by --repository."
+            )
         start = folder.resolve()
         self.root = next((top for top in (start, *start.parents) if (top / ".git").exists()), start)
 

@@ -16,9 +16,9 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AUDIT_INPUTS, AuditInputs, read_audit_inputs
 from hunkwise.settings.parsing import (
     BOOLEANS,
-    CLASSIC_TOKEN,
+    CLASSIC_PREFIX,
+    CLASSIC_REFUSED,
     DEFAULT_CONFIG_PATH,
-    NO_CLASSIC_TOKEN,
     RUNNER_TOKENS,
     InputReader,
     Url,
@@ -336,14 +336,14 @@ def _read_copilot_urls(reading: InputReader) -> tuple[str, ...]:
 
 
 def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> None:
-    if copilot_token is None or not copilot_token.startswith(CLASSIC_TOKEN):
+    if copilot_token is None or not copilot_token.startswith(CLASSIC_PREFIX):
         return
     if "copilot-token" in reading.texts:
         subject = 'Input "copilot-token"'
     else:
         subject = 'Input "copilot-token" is not set, and "github-token"'
     reading.faults.append(
-        f'{subject} is {NO_CLASSIC_TOKEN}, or give the job "permissions: copilot-requests: write" and leave the input'
+        f'{subject} is {CLASSIC_REFUSED}, or give the job "permissions: copilot-requests: write" and leave the input'
         " out."
     )
 

@@ -164,9 +164,9 @@ SECRET_VARIABLES: Final = (
     *RUNNER_TOKENS,
 )
 """Variables of a shell or a job whose values are never shown in a message."""
-CLASSIC_TOKEN: Final = "ghp_"
+CLASSIC_PREFIX: Final = "ghp_"
 """The prefix of classic personal access tokens."""
-NO_CLASSIC_TOKEN: Final = (
+CLASSIC_REFUSED: Final = (
     "a classic personal access token (ghp_…), which Copilot does not accept; use a fine-grained one with the"
     ' permission "Copilot Requests"'
 )
