@@ -231,3 +231,15 @@ def test_a_damaged_state_is_kept_and_named(terminal: CommandLine, tmp_path: Path
     assert (
         "is damaged, or is no state of an audit: delete it, or name another one by --state" in printed.errors
     )
+
+
+@pytest.mark.parametrize("folder", ["/nowhere", "new"])
+def test_a_folder_without_a_commit_ends_with_2(terminal: CommandLine, folder: str) -> None:
+    GitRepository.create(terminal.folder.parent / "new")
+    printed = replace(terminal, folder=terminal.folder.parent).run("audit", "--repository", folder)
+    assert (printed.code, printed.out) == (2, "")
+    assert printed.errors in (
+        "hunkwise: There is no git repository at /nowhere. Change to a folder of a clone, or name one by "
+        "--repository.\n",
+        "hunkwise: This repository has no commits yet. Commit something first.\n",
+    )

@@ -45,9 +45,7 @@ def test_a_provider_answers_where_there_is_no_token() -> None:
     ("model", "environ"),
     [("demo", {}), ("demo", {**COPILOT, **OWN}), (None, {**COPILOT, "COPILOT_MODEL": "demo"})],
 )
-def test_the_demo_answers_where_it_is_asked_for(
-    model: str | None, environ: dict[str, str]
-) -> None:
+def test_the_demo_answers_where_it_is_asked_for(model: str | None, environ: dict[str, str]) -> None:
     found = asked(model, environ)
     assert (found.demo, found.model, found.credential.copilot_token) == (True, "demo", None)
     assert found.provider is not None
@@ -57,7 +55,11 @@ def test_the_demo_answers_where_it_is_asked_for(
 @pytest.mark.parametrize(
     ("model", "environ", "said"),
     [
-        ("m", {"COPILOT_GITHUB_TOKEN": "ghp_x"}, r"COPILOT_GITHUB_TOKEN is a classic .*\(ghp_…\), which Copilot does"),
+        (
+            "m",
+            {"COPILOT_GITHUB_TOKEN": "ghp_x"},
+            r"COPILOT_GITHUB_TOKEN is a classic .*\(ghp_…\), which Copilot does",
+        ),
         (None, {"COPILOT_PROVIDER_BASE_URL": "https://a.example"}, "needs --model or COPILOT_MODEL"),
         ("m", {"COPILOT_PROVIDER_BASE_URL": "nonsense"}, "COPILOT_PROVIDER_BASE_URL is not a URL"),
         ("m", {"COPILOT_PROVIDER_BASE_URL": "http://a.example"}, "unencrypted; use https"),

@@ -512,7 +512,9 @@ def test_places_that_cannot_be_written_are_named(world: World, tmp_path: Path) -
 def test_a_shell_without_anything_has_no_model(world: World) -> None:
     told = shell(world)
     assert (told.code, told.stopping) == (3, ["Model"])
-    assert told.line("Model").startswith("No model is set up. Set COPILOT_GITHUB_TOKEN to a fine-grained token")
+    assert told.line("Model").startswith(
+        "No model is set up. Set COPILOT_GITHUB_TOKEN to a fine-grained token"
+    )
     assert told.states("Copilot CLI")["Program"] == "ok"
     assert told.states("Configuration")["Configuration"] == "ok"
     assert told.states("GitHub") == {"Server": "unchecked"}

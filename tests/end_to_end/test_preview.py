@@ -262,8 +262,8 @@ def test_terminal_output_has_no_control_characters(
         (["prompts", "render", "review", "--base", "nowhere"], 3, "hunkwise: There is no commit 'nowhere'"),
         (
             ["prompts", "render", "review", "--repository", "nowhere"],
-            3,
-            "nowhere is no folder. Name the folder",
+            2,
+            "--repository nowhere: there is no such folder.",
         ),
         (["prompts", "render", "review", "--pr", "octo/repo#1"], 2, "--pr needs a token"),
         (["prompts", "list", "--format", "xml"], 2, "invalid choice: 'xml'"),
@@ -275,7 +275,7 @@ def test_terminal_output_has_no_control_characters(
             "hunkwise: --config must be the path of a file in the repository",
         ),
         (["config", "check", "--config", "x.yml"], 2, "hunkwise: There is no x.yml in the working tree"),
-        (["config", "check", "--repository", "nowhere"], 3, "nowhere is no folder"),
+        (["config", "check", "--repository", "nowhere"], 2, "nowhere: there is no such folder"),
     ],
 )
 def test_wrong_command_line_names_remedy(

@@ -106,7 +106,7 @@ def test_every_fault_has_its_location(
 
 
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="is no folder"):
+    with pytest.raises(SettingsError, match="there is no such folder"):
         run_preview(tmp_path / "nothing", "config", "check")
 
 

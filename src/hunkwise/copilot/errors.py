@@ -87,7 +87,10 @@ _COPILOT_HINTS: dict[ModelKind, _Hints] = {
         "Copilot refused this account: an organization allows it by the policy "
         '"Allow use of Copilot CLI billed to the organization", a person by a Copilot plan.',
     ),
-    ModelKind.UNAVAILABLE_MODEL: ("Leave `model` empty for Copilot's choice, or name one that it offers.",),
+    ModelKind.UNAVAILABLE_MODEL: (
+        "Leave `model` empty for Copilot's choice, or name one that it offers.",
+        "Name one that it offers by --model, or none for Copilot's choice.",
+    ),
 }
 _PROVIDER_HINTS: dict[ModelKind, _Hints] = {
     ModelKind.AUTHENTICATION: (
