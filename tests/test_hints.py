@@ -125,12 +125,13 @@ def texts_of(node: ast.expr, names: Mapping[str, object], local: Mapping[str, as
         elif isinstance(part, ast.Name) and isinstance(names.get(part.id), str):
             parts.append(str(names[part.id]))
         elif isinstance(part, ast.Name) and part.id in local:
-            parts += [each.value for each in ast.walk(local[part.id]) if is_text(each)]
+            parts += constants(local[part.id])
     yield " ".join(parts)
 
 
-def is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def constants(node: ast.expr) -> list[str]:
+    found = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+    return [text for text in found if isinstance(text, str)]
 
 
 @cache

@@ -106,7 +106,7 @@ def test_every_fault_has_its_location(
 
 
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="there is no such folder"):
+    with pytest.raises(SettingsError, match="There is no folder"):
         run_preview(tmp_path / "nothing", "config", "check")
 
 

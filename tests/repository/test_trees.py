@@ -131,7 +131,7 @@ def test_too_large_file_is_an_error(tree: Path) -> None:
 
 
 def test_path_that_is_not_a_folder_is_an_error(tree: Path) -> None:
-    with pytest.raises(SettingsError, match=r"a\.py: there is no such folder"):
+    with pytest.raises(SettingsError, match=r"There is no folder .*a\.py"):
         WorkingTree(tree / "src" / "a.py")
 
 

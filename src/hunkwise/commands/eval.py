@@ -212,6 +212,7 @@ def _rules(options: Options, header: CassetteHeader) -> EvalSettings:
         print_message(note)
     model = {"model": header.model} if header.model else {}
     config = texts.config.with_overrides(parse_overrides(model, lambda _: "--model or COPILOT_MODEL"))
+    config = config.with_all_confidences()
     return EvalSettings(config, texts.templates, texts.instructions, header.demo)
 
 

@@ -191,22 +191,24 @@ class ReviewFault:
 
 
 class Suppression(StrEnum):
-    """Why the verification took a finding out of the comments."""
+    """Why a finding that a model reported gets no comment."""
 
     REFUTED = "refuted"
     MERGED = "merged"
     """Another finding says the same."""
     NOT_WORTH_COMMENT = "not-worth-comment"
     """It is true, and too small for a comment: the summary lists it."""
+    LOW_CONFIDENCE = "low-confidence"
+    """The model is less sure than `min-confidence` asks for: the summary lists it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressedFinding:
-    """A finding that the verification took out of the comments, and why. It is in the report and never posted."""
+    """A finding without a comment, and why. It is in the report; the summary lists some kinds."""
 
     finding: Finding
     reason: str
-    """The verification's evidence; untrusted text."""
+    """The verification's evidence, which is untrusted text, or the setting that it does not meet."""
     kind: Suppression = Suppression.REFUTED
 
 
@@ -249,6 +251,11 @@ class Review:
     def in_shell(self) -> Review:
         """Returns the review with the hints for a shell."""
         return replace(self, faults=tuple(fault.in_shell() for fault in self.faults))
+
+    @property
+    def low_confidence(self) -> tuple[SuppressedFinding, ...]:
+        """The findings below `min-confidence`."""
+        return tuple(entry for entry in self.suppressed if entry.kind is Suppression.LOW_CONFIDENCE)
 
     @property
     def highest(self) -> Severity | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification, joint_confidence
 from hunkwise.domain.review import ReviewFault, SuppressedFinding, Suppression
 from hunkwise.domain.text import cut
 from hunkwise.prompts.report_verdicts import Verdict, VerdictCollector
@@ -183,11 +183,12 @@ def _with_merged(finding: Finding, others: Sequence[Finding]) -> Finding:
     severity = finding.severity
     if finding.check is not Verification.LOWERED:
         severity = max(severity, *(other.severity for other in others))
+    finding = replace(finding, severity=severity, confidence=joint_confidence((finding, *others)))
     if not places:
-        return replace(finding, severity=severity)
+        return finding
     more = len(places) - _MAX_MERGED
     listed = ", ".join([*list(places)[:_MAX_MERGED], *([f"{more:,} more places"] if more > 0 else [])])
-    return replace(finding, severity=severity, body=f"{finding.body}\n\n**The same:** {listed}.")
+    return replace(finding, body=f"{finding.body}\n\n**The same:** {listed}.")
 
 
 def _place(finding: Finding) -> str:

@@ -100,7 +100,7 @@ class WorkingTree:
     def __init__(self, folder: Path) -> None:
         """Raises SettingsError if the folder does not exist."""
         if not folder.is_dir():
-            raise SettingsError([f"--repository {folder}: there is no such folder."])
+            raise SettingsError([f"There is no folder {folder}; name the folder of a clone."])
         start = folder.resolve()
         self.root = next((top for top in (start, *start.parents) if (top / ".git").exists()), start)
 

@@ -126,6 +126,7 @@ def _read_base_url(reading: InputReader) -> Url | None:
 SHARED_INPUTS: Final = (
     "model",
     "min-severity",
+    "min-confidence",
     "fail-on",
     "request-changes-on",
     "max-comments",
