@@ -24,7 +24,7 @@ def normalize(text: str) -> list[str]:
 def test_sample_equals_output(tmp_path: Path) -> None:
     clone = GitRepository.create(tmp_path / "clone")
     clone.commit({"a.py": "x = 1\n"})
-    printed = CommandLine(clone.path, tmp_path / "home").run("doctor", "--offline")
+    printed = CommandLine(clone.path, tmp_path / "home").run("doctor", "--offline", "--model", "demo")
     assert (printed.code, printed.errors) == (0, "")
     printed_lines = normalize(printed.out)
     assert [

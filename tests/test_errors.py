@@ -6,7 +6,8 @@ import errno
 
 import pytest
 
-from hunkwise.errors import host_error
+from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
+from hunkwise.errors import Error, host_error
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,8 @@ from hunkwise.errors import host_error
         (OSError(errno.ENFILE, "Many"), "Too many files are open on this machine.", "ulimit"),
         (BlockingIOError(errno.EAGAIN, "No"), "No more processes or threads can be started.", "parallel"),
         (RuntimeError("can't start new thread"), "No more processes or threads can be started.", "ulimit"),
-        (OSError(errno.ENOMEM, "No"), "There is no memory left.", "runner"),
-        (MemoryError(), "There is no memory left.", "runner"),
+        (OSError(errno.ENOMEM, "No"), "There is no memory left.", "machine"),
+        (MemoryError(), "There is no memory left.", "machine"),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             "There is no folder for temporary files.",
@@ -60,3 +61,12 @@ def test_other_errors_are_not_explained_away() -> None:
         OSError("no number"),
     ):
         assert host_error(error) is None
+
+
+def test_a_shell_has_hints_of_its_own_where_they_differ() -> None:
+    both, own = Error("It failed.", "Wait."), Error("It failed.", "Ask the job.", "Ask the shell.")
+    assert (both.faults, both.shell_faults) == (("It failed. Wait.",), ("It failed. Wait.",))
+    assert (own.faults, own.shell_faults) == (("It failed. Ask the job.",), ("It failed. Ask the shell.",))
+    faults = tuple(ReviewFault("x", error.message, error.hint, error.shell_hint) for error in (both, own))
+    review = Review("a" * 40, (), Coverage(), Usage(), faults=faults).in_shell()
+    assert [fault.hint for fault in review.faults] == ["Wait.", "Ask the shell."]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.settings.config import json_schema
+from hunkwise.settings.sources import json_schema
 from tests.pages import ROOT, page
 
 _ROWS = {

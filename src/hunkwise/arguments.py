@@ -26,6 +26,7 @@ _REVIEW_SETTINGS: Final = {
     "prompts": ("NAMES", "the prompts to run, such as review,security"),
     "fail-on": ("SEVERITY", "exit with 1 when a finding reaches it"),
     "min-severity": ("SEVERITY", "omit findings below it"),
+    "min-confidence": ("N", "list findings with less confidence, 0 to 1, apart from the others"),
     "verify": ("MODE", "whether a second session checks each finding: off, on or strict"),
     "max-credits": ("N", "AI credits of Copilot that the review may use"),
 }

@@ -80,13 +80,14 @@ def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
         sys.stdout.flush()
         return code
     except Error as error:
-        for fault in error.faults:
+        for fault in error.shell_faults:
             print_message(f"hunkwise: {fault}")
         return error.exit_code
     except BrokenPipeError:
         return 3  # the reader closed the pipe
     except Exception as error:
-        print_message(f"hunkwise: {unexpected_error(error)}")
+        for fault in unexpected_error(error).shell_faults:
+            print_message(f"hunkwise: {fault}")
         return 3
     finally:
         _flush_streams()

@@ -8,16 +8,20 @@ from enum import StrEnum
 
 
 class Error(Exception):
-    """Base class: `message` is what failed, `hint` what the user can do about it. Caught only in `cli`."""
+    """Base class: `message` is what failed, `hint` what the user of a workflow can do about it, `shell_hint` what the
+    user of a shell can do. Caught only in `cli`."""
 
     exit_code = 3
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", shell_hint: str = "") -> None:
+        """`shell_hint`: empty if `hint` is for both."""
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.shell_hint = shell_hint
         self.faults: tuple[str, ...] = (str(self),)
         """All problems, each with what to do."""
+        self.shell_faults: tuple[str, ...] = (f"{message} {shell_hint or hint}".rstrip(),)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
@@ -28,9 +32,11 @@ class SettingsError(Error):
 
     exit_code = 2
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, faults: list[str], shell_faults: list[str] | None = None) -> None:
+        """`shell_faults`: None if `faults` are for both places."""
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
+        self.shell_faults = tuple(faults if shell_faults is None else shell_faults)
 
 
 class RepositoryError(Error):
@@ -48,7 +54,10 @@ class GitHubErrorKind(StrEnum):
     """Why GitHub refused a request, as far as callers distinguish the causes."""
 
     AUTHENTICATION = "authentication"  # 401
-    FORBIDDEN = "forbidden"  # 403 that is not a rate limit: a read-only token, a missing permission
+    FORBIDDEN = "forbidden"  # 403 that is none of the others: a read-only token, a missing permission
+    BLOCKED = (
+        "blocked"  # 403: single sign-on, an IP allow list or an archived repository; no permission helps
+    )
     LOCKED = "locked"  # 403: the conversation is locked, and no app can write there
     NOT_FOUND = "not found"  # 404: wrong name, or the token cannot see it
     INVALID = "invalid"  # 422: GitHub understood the request and rejected it
@@ -59,8 +68,8 @@ class GitHubErrorKind(StrEnum):
 class GitHubError(Error):
     """A request to GitHub failed."""
 
-    def __init__(self, kind: GitHubErrorKind, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
+    def __init__(self, kind: GitHubErrorKind, message: str, hint: str = "", shell_hint: str = "") -> None:
+        super().__init__(message, hint, shell_hint)
         self.kind = kind
 
 
@@ -100,35 +109,38 @@ _FATAL = frozenset(
 class ModelError(Error):
     """The sidecar, or the model behind it, could not answer."""
 
-    def __init__(self, kind: ModelKind, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
+    def __init__(self, kind: ModelKind, message: str, hint: str = "", shell_hint: str = "") -> None:
+        super().__init__(message, hint, shell_hint)
         self.kind = kind
 
 
 def stopped() -> ModelError:
     """Returns the error of a run that was stopped from outside before anything was reviewed."""
-    return ModelError(
-        ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run the job again."
-    )
+    return ModelError(ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run it again.")
 
 
-_DISK = "Free some of it, or name a folder on another disk by RUNNER_TEMP and TMPDIR; then run the job again."
+_DISK = (
+    "Free some of it, or name a folder on another disk by RUNNER_TEMP and TMPDIR; then run it again.",
+    "Free some of it, or name a folder on another disk by TMPDIR; then run it again.",
+)
 _LIMIT = (
-    "Raise the limit (`ulimit`, or the container's `--ulimit`), lower `parallel`, or use a larger runner."
+    "Raise the limit (`ulimit`, or the container's `--ulimit`), lower `parallel`, or use a larger machine.",
 )
 _BY_ERRNO = {
-    errno.ENOSPC: ("The disk is full", _DISK),
-    errno.EDQUOT: ("The disk's quota is used up", _DISK),
-    errno.EFBIG: ("A file has reached the largest size that is allowed here", _DISK),
+    errno.ENOSPC: ("The disk is full", *_DISK),
+    errno.EDQUOT: ("The disk's quota is used up", *_DISK),
+    errno.EFBIG: ("A file has reached the largest size that is allowed here", *_DISK),
     errno.EROFS: (
         "The disk can be read only",
         "Name a folder that can be written by RUNNER_TEMP and TMPDIR, or mount one there.",
+        "Name a folder that can be written by TMPDIR.",
     ),
-    errno.EMFILE: ("Too many files are open in this process", _LIMIT),
-    errno.ENFILE: ("Too many files are open on this machine", _LIMIT),
-    errno.EAGAIN: ("No more processes or threads can be started", _LIMIT),
-    errno.ENOMEM: ("There is no memory left", _LIMIT),
+    errno.EMFILE: ("Too many files are open in this process", *_LIMIT),
+    errno.ENFILE: ("Too many files are open on this machine", *_LIMIT),
+    errno.EAGAIN: ("No more processes or threads can be started", *_LIMIT),
+    errno.ENOMEM: ("There is no memory left", *_LIMIT),
 }
+"""The problem, its hint, and the one for a shell where that differs."""
 _NO_THREAD = "can't start new thread"  # CPython's message of a RuntimeError, which has no class of its own
 _NO_TEMPORARY = "No usable temporary directory"  # tempfile's message of a FileNotFoundError
 
@@ -138,14 +150,14 @@ def host_error(error: BaseException) -> Error | None:
     for cause in _iterate_causes(error):
         description = _describe(cause)
         if description is not None:
-            problem, hint = description
+            problem, *hints = description
             filename = getattr(cause, "filename", None)
-            return Error(f"{problem}{f' ({filename})' if isinstance(filename, str) else ''}.", hint)
+            return Error(f"{problem}{f' ({filename})' if isinstance(filename, str) else ''}.", *hints)
     return None
 
 
-def _describe(error: BaseException) -> tuple[str, str] | None:
-    """Returns the problem and a hint if the machine caused the error."""
+def _describe(error: BaseException) -> tuple[str, ...] | None:
+    """Returns the problem and its hints, as in _BY_ERRNO, if the machine caused the error."""
     match error:
         case MemoryError():
             return _BY_ERRNO[errno.ENOMEM]

@@ -31,7 +31,7 @@ def repository(tmp_path: Path) -> GitRepository:
 
 @pytest.fixture
 def terminal(repository: GitRepository, tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(repository.path, tmp_path / "home")
+    made = CommandLine(repository.path, tmp_path / "home", {"COPILOT_MODEL": "demo"})
     yield made
     assert not made.temporary.is_dir() or made.left_behind() == []
     assert repository.git("status", "--porcelain", "--ignored") == ""
@@ -234,4 +234,16 @@ def test_a_damaged_state_is_kept_and_named(terminal: CommandLine, tmp_path: Path
     assert (printed.code, state.read_text()) == (2, "{}")
     assert (
         "is damaged, or is no state of an audit: delete it, or name another one by --state" in printed.errors
+    )
+
+
+@pytest.mark.parametrize("folder", ["/nowhere", "new"])
+def test_a_folder_without_a_commit_ends_with_2(terminal: CommandLine, folder: str) -> None:
+    GitRepository.create(terminal.folder.parent / "new")
+    printed = replace(terminal, folder=terminal.folder.parent).run("audit", "--repository", folder)
+    assert (printed.code, printed.out) == (2, "")
+    assert printed.errors in (
+        "hunkwise: There is no git repository at /nowhere. Change to a folder of a clone, or name one by "
+        "--repository.\n",
+        "hunkwise: This repository has no commits yet. Commit something first.\n",
     )

@@ -123,7 +123,7 @@ def test_a_part_that_cannot_be_used_is_named_and_the_others_count(tmp_path: Path
     assert [part.shard for part in parts] == [1]
     assert faults == [
         f"{second}: there is another report of shard 1; this one is not used.",
-        f"{damaged}: The report is not JSON, or not whole. Run the workflow that made it again.",
+        f"{damaged}: The report is not JSON, or not whole. Make it again.",
         f"{missing} cannot be read (No such file or directory).",
     ]
 

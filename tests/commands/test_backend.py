@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from hunkwise.arguments import build_parser
 from hunkwise.commands.backend import Backend, select_backend
 from hunkwise.commands.review import review
 from hunkwise.errors import SettingsError
+from tests.fakes.command_line import CommandLine
+from tests.fakes.git_repository import GitRepository
 
 OWN = {"COPILOT_PROVIDER_BASE_URL": "https://models.example/v1/", "COPILOT_MODEL": "mine"}
 COPILOT = {"COPILOT_GITHUB_TOKEN": "github_pat_x"}
@@ -40,11 +43,9 @@ def test_a_provider_answers_where_there_is_no_token() -> None:
 
 @pytest.mark.parametrize(
     ("model", "environ"),
-    [(None, {}), ("demo", {}), ("demo", {**COPILOT, **OWN}), (None, {**COPILOT, "COPILOT_MODEL": "demo"})],
+    [("demo", {}), ("demo", {**COPILOT, **OWN}), (None, {**COPILOT, "COPILOT_MODEL": "demo"})],
 )
-def test_the_demo_answers_where_it_is_asked_for_or_nothing_else_is_there(
-    model: str | None, environ: dict[str, str]
-) -> None:
+def test_the_demo_answers_where_it_is_asked_for(model: str | None, environ: dict[str, str]) -> None:
     found = asked(model, environ)
     assert (found.demo, found.model, found.credential.copilot_token) == (True, "demo", None)
     assert found.provider is not None
@@ -54,7 +55,11 @@ def test_the_demo_answers_where_it_is_asked_for_or_nothing_else_is_there(
 @pytest.mark.parametrize(
     ("model", "environ", "said"),
     [
-        ("gpt-9", {}, "The model 'gpt-9' cannot be asked: set COPILOT_GITHUB_TOKEN"),
+        (
+            "m",
+            {"COPILOT_GITHUB_TOKEN": "ghp_x"},
+            r"COPILOT_GITHUB_TOKEN is a classic .*\(ghp_…\), which Copilot does",
+        ),
         (None, {"COPILOT_PROVIDER_BASE_URL": "https://a.example"}, "needs --model or COPILOT_MODEL"),
         ("m", {"COPILOT_PROVIDER_BASE_URL": "nonsense"}, "COPILOT_PROVIDER_BASE_URL is not a URL"),
         ("m", {"COPILOT_PROVIDER_BASE_URL": "http://a.example"}, "unencrypted; use https"),
@@ -67,6 +72,33 @@ def test_the_demo_answers_where_it_is_asked_for_or_nothing_else_is_there(
 def test_whom_nobody_could_ask_is_refused(model: str | None, environ: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         asked(model, environ)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["review"],
+        ["review", "--model", "gpt-9"],
+        ["review", "--pr", "octo/site#1"],
+        ["audit"],
+        ["audit", "plan", "--out", "plan.json"],
+        ["eval", "cases"],
+    ],
+    ids=" ".join,
+)
+def test_without_a_model_nothing_is_reviewed_and_the_ways_are_named(
+    command: list[str], tmp_path: Path
+) -> None:
+    repository = GitRepository.create(tmp_path / "work")
+    repository.commit({"a.py": "1\n"})
+    terminal = CommandLine(repository.path, tmp_path / "home", {"GITHUB_TOKEN": "ghs_only_for_github"})
+    printed = terminal.run(*command)
+    assert (printed.code, printed.out) == (3, "")
+    assert printed.errors == (
+        'hunkwise: No model is set up. Set COPILOT_GITHUB_TOKEN to a fine-grained token with "Copilot Requests", or '
+        "COPILOT_PROVIDER_BASE_URL and --model for a provider of your own, or use --model demo to see fixed rules at "
+        "work.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def repository(tmp_path: Path) -> GitRepository:
 
 @pytest.fixture
 def terminal(repository: GitRepository, tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(repository.path, tmp_path / "home")
+    made = CommandLine(repository.path, tmp_path / "home", {"COPILOT_MODEL": "demo"})
     yield made
     assert made.left_behind() == []
 

@@ -67,7 +67,13 @@ def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
         faults=(ReviewFault("x", "It failed.", "Try."),),
         notes=("A note.",),
     )
-    text = shown(replace(found, demo=True, usage=Usage(1)))
+    low = SuppressedFinding(
+        replace(finding("Guessed", at=anchor(2)), confidence=0.4),
+        "Below `min-confidence` (55 %)",
+        Suppression.LOW_CONFIDENCE,
+    )
+    text = shown(replace(found, demo=True, usage=Usage(1), suppressed=(low,)))
+    assert "Below min-confidence (55 %): 1 finding.\n  src/a.py:2  Guessed (40 %)\n" in text
     assert "Nothing was reviewed." in text
     assert "  not fully reviewed: f0.py (the deadline was reached)\n" in text
     assert "and 5 more" in text

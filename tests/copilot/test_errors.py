@@ -187,6 +187,47 @@ def test_server_message_is_extracted_from_cli_message() -> None:
     assert error.message == "Copilot answered 401. It said: Bad credentials."
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could not connect to local model provider at http://127.0.0.1:9/v1. Check that the service is running and the "
+        "port is correct.",
+        "Failed to get response from the AI model; retried 5 times Last error: Failed native model HTTP request: error "
+        "sending request for url (https://models.nowhere.example/v1/chat/completions): client error (Connect): dns "
+        "error: failed to lookup address information: Name or service not known [ENOTFOUND]",
+        "getaddrinfo EAI_AGAIN models.example",
+        "connect ECONNREFUSED 127.0.0.1:443",
+        "socket hang up",
+        "unable to get local issuer certificate",
+    ],
+)
+def test_without_a_connection_the_network_is_named_and_no_status_page(text: str) -> None:
+    own, copilot = (from_status(None, text, provider=provider) for provider in (True, False))
+    assert own.hint.startswith("Look at provider-base-url, the network, the proxy and the firewall")
+    assert own.shell_hint.startswith("Look at COPILOT_PROVIDER_BASE_URL, the network")
+    assert copilot.hint.startswith("Look at the network")
+    assert from_status(503, text, provider=True).hint.endswith("look at the provider's status page.")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "Authentication failed with provider at http://a/v1 (HTTP 401). Check your COPILOT_PROVIDER_API_KEY, "
+            "COPILOT_PROVIDER_API_KEY_COMMAND, or COPILOT_PROVIDER_BEARER_TOKEN.",
+            "The model provider answered 401. It said: Authentication failed with provider at http://a/v1 (HTTP 401).",
+        ),
+        (
+            "JSON-RPC Error -32603: Request models.list failed with message: Not authenticated. Please authenticate "
+            "first.",
+            "The model provider could not be asked. It said: Not authenticated. Please authenticate first.",
+        ),
+    ],
+)
+def test_protocol_and_variables_of_the_cli_are_not_shown(said: str, shown: str) -> None:
+    assert from_status(None, said, provider=True).message == shown
+
+
 LONG = "word " * 1_000_000
 
 

@@ -118,8 +118,8 @@ def test_missing_cli_names_the_ways_of_the_place(
     (tmp_path / file).touch()
     with pytest.raises(ModelError, match=r"There is no Copilot CLI\.") as raised:
         find_cli(cache, tmp_path)
-    assert [way for way in ways if way not in raised.value.hint] == []
-    assert ("make setup" in raised.value.hint) == (file == "package-lock.json")
+    assert [way for way in ways if way not in raised.value.shell_hint] == []
+    assert ("make setup" in raised.value.shell_hint) == (file == "package-lock.json")
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_shallow_clone_reads_the_last_tree_over_the_api(world: World) -> None:
     audits = Audits(world, sources(3))
     step = audits.run(workspace=clone(world, "--depth=1"))
     assert sorted(audits.asked()) == PATHS
-    assert "use `fetch-depth: 0`" in " ".join(step.commands("notice"))
+    assert "fetch its whole history" in " ".join(step.commands("notice"))
     audits.commit({PATHS[1]: source("part02", fault="value = eval(text)")})
     audits.plant(PATHS[1])
     audits.sent()

@@ -51,7 +51,7 @@ REFUSALS = pytest.mark.parametrize(
         (401, ("copilot-requests: write", "copilot-token")),
         (402, ("no Copilot credits left",)),
         (403, ("Allow use of Copilot CLI",)),
-        (429, ("Run the job again later",)),
+        (429, ("Run it again later",)),
     ],
 )
 

@@ -478,8 +478,8 @@ def test_in_the_image_every_attempt_of_the_sidecars_user_is_a_line(
 def test_a_shell_in_the_image_tries_its_own_folder_but_not_one_of_the_sidecars(
     world: World, image: dict[str, str]
 ) -> None:
-    here = shell(world, "--offline", **image)
-    top = shell(world, "--offline", "--repository", "/", **image)
+    here = shell(world, "--offline", "--model", "demo", **image)
+    top = shell(world, "--offline", "--model", "demo", "--repository", "/", **image)
     assert (here.stopping, top.stopping) == ([], [])
     tried = f"list {world.repository.path}"
     assert (tried in here.states("Isolation")) is (os.geteuid() == 0)
@@ -518,10 +518,13 @@ def test_places_that_cannot_be_written_are_named(world: World, tmp_path: Path) -
 # A shell
 
 
-def test_a_shell_without_anything_has_the_demo(world: World) -> None:
+def test_a_shell_without_anything_has_no_model(world: World) -> None:
     told = shell(world)
-    assert (told.code, told.stopping) == (0, [])
-    assert told.states("Model") == {"Model": "warning"}
+    assert (told.code, told.stopping) == (3, ["Model"])
+    assert told.line("Model").startswith(
+        "No model is set up. Set COPILOT_GITHUB_TOKEN to a fine-grained token"
+    )
+    assert told.states("Copilot CLI")["Program"] == "ok"
     assert told.states("Configuration")["Configuration"] == "ok"
     assert told.states("GitHub") == {"Server": "unchecked"}
 
@@ -551,7 +554,7 @@ def test_a_shell_with_tokens_checks_them_and_the_pull_request(world: World) -> N
 
 
 def test_a_token_alone_is_tried_by_its_rate_limit(world: World) -> None:
-    told = shell(world, GITHUB_TOKEN=GITHUB_TOKEN, GITHUB_API_URL=world.github_url)
+    told = shell(world, "--model", "demo", GITHUB_TOKEN=GITHUB_TOKEN, GITHUB_API_URL=world.github_url)
     assert told.code == 0
     assert told.states("GitHub")["Token"] == "ok"
     assert [request.path for request in world.github.journal] == ["/rate_limit"]
@@ -561,7 +564,6 @@ def test_a_token_alone_is_tried_by_its_rate_limit(world: World) -> None:
     ("arguments", "environ", "said"),
     [
         (["--pr", "octo"], {}, "it must be a pull request's URL, OWNER/REPO#N"),
-        (["--model", "gpt"], {}, "set COPILOT_GITHUB_TOKEN"),
         ([], {"COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:9/v1"}, "needs --model or COPILOT_MODEL"),
     ],
 )
@@ -574,14 +576,14 @@ def test_wrong_options_end_with_2(
 
 
 def test_a_named_configuration_that_is_not_there_ends_with_2(world: World) -> None:
-    told = shell(world, "--offline", "--config", "nope.yml")
+    told = shell(world, "--offline", "--model", "demo", "--config", "nope.yml")
     assert (told.code, told.stopping) == (2, ["Configuration"])
     assert told.line("Configuration").startswith("There is no nope.yml in the working tree: correct")
 
 
 @pytest.mark.parametrize("folder", ["/", "/nowhere"])
 def test_a_folder_that_is_no_clone_is_told(world: World, folder: str) -> None:
-    told = shell(world, "--offline", "--repository", folder)
+    told = shell(world, "--offline", "--model", "demo", "--repository", folder)
     assert (told.code, told.states("Configuration")) == (0, {"Configuration": "warning"})
 
 

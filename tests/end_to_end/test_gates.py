@@ -34,6 +34,21 @@ def test_fail_on_and_min_severity(world: World, inputs: dict[str, str], code: in
     assert ("fail-on" in result.error_text) == (code == 1)
 
 
+def test_findings_below_min_confidence_are_listed_and_reach_no_gate(world: World) -> None:
+    sure = finding(line=3, severity="low", title="A sure one", confidence=0.6)
+    guessed = finding(line=4, severity="critical", title="A guessed one", confidence=0.5)
+    world.change(script=report([sure, guessed]))
+    result = world.run({"fail-on": "critical"}, code=0)
+    assert [one["title"] for one in result.report["findings"]] == ["A sure one"]
+    assert [(one["title"], one["kind"], one["reason"]) for one in result.report["suppressed"]] == [
+        ("A guessed one", "low-confidence", "Below `min-confidence` (55 %)")
+    ]
+    assert len(world.github.comments) == 1
+    for text in (result.summary, world.github.issue_comments[0].body):
+        assert "min-confidence</code> (55 %): 1 finding" in text
+        assert "A guessed one (50 %)" in text
+
+
 def test_findings_below_gates_do_not_fail_run(world: World) -> None:
     world.change(script=report(EVERY[:2]))
     world.run({"fail-on": "high", "request-changes-on": "high", "min-coverage": "100"}, code=0)

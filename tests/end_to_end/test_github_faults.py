@@ -91,7 +91,7 @@ def test_fails_when_reads_keep_failing(world: World, path: str) -> None:
     world.change()
     world.github.fault("POST", "/graphql$", status=500, times=50)  # it may return the same data
     world.github.fault("GET", path, status=500, times=50)
-    assert_failed(world.run(), "with 500", "Run the job again")
+    assert_failed(world.run(), "with 500", "Run it again")
     assert world.model.requests == []
 
 

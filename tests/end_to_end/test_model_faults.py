@@ -77,9 +77,9 @@ def test_retries_after_temporary_fault(world: World, fault: Step) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(500), "Run the job again"),
+        (Fault(500), "Run it again"),
         (Fault(429, {"retry-after": "1"}), "lower `parallel`"),
-        (Fault(200, html=True), "Run the job again"),
+        (Fault(200, html=True), "Run it again"),
         (Answer(text="", finish_reason="content_filter"), "content filter"),
         (Fault(400, body={"error": {"message": TOO_LONG, "code": "context_length"}}), "chunk-size"),
     ],

@@ -266,8 +266,8 @@ def test_terminal_output_has_no_control_characters(
         ),
         (
             ["prompts", "render", "review", "--repository", "nowhere"],
-            3,
-            "nowhere is no folder. Name the folder",
+            2,
+            "There is no folder nowhere; name the folder of a clone.",
         ),
         (["prompts", "render", "review", "--pr", "octo/repo#1"], 2, "--pr needs a token"),
         (["prompts", "list", "--format", "xml"], 2, "invalid choice: 'xml'"),
@@ -283,7 +283,7 @@ def test_terminal_output_has_no_control_characters(
             "hunkwise: --config must be the path of a file in the repository",
         ),
         (["config", "check", "--config", "x.yml"], 2, "hunkwise: There is no x.yml in the working tree"),
-        (["config", "check", "--repository", "nowhere"], 3, "nowhere is no folder"),
+        (["config", "check", "--repository", "nowhere"], 2, "There is no folder nowhere"),
     ],
 )
 def test_wrong_command_line_names_remedy(

@@ -59,6 +59,25 @@ def test_second_job_publishes_report_without_a_model(world_with_copilot: World) 
     assert world.model.requests == []
 
 
+def test_min_confidence_of_the_publishing_job_decides(world_with_copilot: World) -> None:
+    world = world_with_copilot
+    report = review(world).report
+    first, second, third = report["findings"]
+    of_open = ("where", "known", "thread_url", "check", "evidence")
+    low = {key: value for key, value in third.items() if key not in of_open}
+    forged = {
+        **report,
+        "findings": [{**first, "confidence": 0.5}, second],
+        "suppressed": [{**low, "confidence": 0.6, "reason": "Below 0.9", "kind": "low-confidence"}],
+    }
+    result = publish(world, {**forged, "digest": digest_of(forged)})
+    published = {finding["title"] for finding in result.report["findings"]}
+    assert published == {second["title"], third["title"]}
+    assert [(one["title"], one["reason"]) for one in result.report["suppressed"]] == [
+        (first["title"], "Below `min-confidence` (55 %)")
+    ]
+
+
 def test_refuses_report_on_another_change(world_with_copilot: World) -> None:
     world = world_with_copilot
     report = review(world).report

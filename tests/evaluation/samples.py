@@ -158,7 +158,7 @@ def measure(
 ) -> tuple[CaseResult, ...]:
     """Evaluates the cases in a folder with the real review."""
     with closing(ScratchRepository()) as store:
-        ready = make_ready(read_cases(folder), EvalSettings(config), store)
+        ready = make_ready(read_cases(folder), EvalSettings(config.with_all_confidences()), store)
 
         async def run() -> tuple[CaseResult, ...]:
             interrupted = asyncio.Event()

@@ -12,7 +12,7 @@ from typing import Any
 from hunkwise.domain.audit import FileActivity, TreeFile
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import Finding, Recheck, Severity
-from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, Usage
+from hunkwise.domain.review import Coverage, FileCoverage, Review, SkipReason, SuppressedFinding, Usage
 from hunkwise.flows.audit_merge import AuditMerge, merge_audit
 from hunkwise.flows.audit_planning import AuditRequest, plan_audit
 from hunkwise.publish.audit_files import AuditPart, AuditPlan, part_json, read_part
@@ -107,6 +107,7 @@ def part(
     calls: int = 1,
     settings: str = SETTINGS,
     rechecks: Mapping[str, Recheck] | None = None,
+    suppressed: Sequence[SuppressedFinding] = (),
 ) -> AuditPart:
     """The report of a shard that has read all of its files but those in `skipped`."""
     reasons = skipped or {}
@@ -116,7 +117,8 @@ def part(
     )
     review = Review(
         of.head_sha, tuple(found), Coverage(coverage), Usage(model_calls=calls), settings=settings,
-        rechecks=dict(rechecks or {}), files=repository.diff(of.head_sha, [file.path for file in of.files]),
+        rechecks=dict(rechecks or {}), suppressed=tuple(suppressed),
+        files=repository.diff(of.head_sha, [file.path for file in of.files]),
     )  # fmt: skip
     view = PublishedReview(
         review, conclude(review, Gates()), in_report(review.findings), repository=REPOSITORY

@@ -10,7 +10,7 @@ import pytest
 
 from hunkwise.domain.audit import DismissedAlert
 from hunkwise.domain.finding import Recheck, RecheckState
-from hunkwise.domain.review import SkipReason
+from hunkwise.domain.review import SkipReason, SuppressedFinding, Suppression
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.audit_merge import (
     AuditMerge,
@@ -203,6 +203,23 @@ def test_a_finding_in_a_path_that_is_not_utf_8_stays(repository: FakeRepository)
     assert [(entry.record.path, entry.record.line) for entry in state.entries] == [(name, 1)]
     merged = audit(repository, head, state, read_again=True)[1]
     assert (titles(merged), merged.update.new) == (["It fails"], ())
+
+
+def test_a_finding_below_min_confidence_is_reported_and_keeps_the_ledger_as_it_is(
+    repository: FakeRepository,
+) -> None:
+    head = repository.commit(FILES)
+    path = next(iter(FILES))
+    planned = plan(repository, head)
+    found = replace(fault(repository, head, path), confidence=0.4)
+    low = SuppressedFinding(found, "Below `min-confidence` (55 %)", Suppression.LOW_CONFIDENCE)
+    merged = merge(planned, [part(planned, 1, repository, suppressed=[low])], repository)
+    assert (titles(merged), merged.state.entries) == ([], ())
+    assert report(planned, merged, repository).suppressed == (low,)
+    before = audit(repository, head, found=[found])[1].state
+    again = plan(repository, head, before, read_again=True)
+    kept = merge(again, [part(again, 1, repository, suppressed=[low])], repository, live=before)
+    assert (titles(kept), kept.low_confidence) == (["It fails"], ())
 
 
 def test_a_baseline_dismisses_what_is_new_alone(repository: FakeRepository) -> None:

@@ -254,7 +254,7 @@ def test_a_shallow_clone_is_noted(repository: FakeRepository) -> None:
     head = repository.commit(files(1))
     repository.history = False
     (note,) = plan(repository, head).notes
-    assert note.endswith("use `fetch-depth: 0`.")
+    assert note.endswith("fetch its whole history.")
 
 
 def test_a_path_that_is_not_utf_8_is_planned(repository: FakeRepository) -> None:

@@ -179,19 +179,19 @@ def test_file_that_is_probably_meant_is_named_where_there_is_no_configuration(pa
         (
             ".github/hunkwize.yml",
             [PATH],
-            f'There is no .github/hunkwize.yml in the working tree: correct the input "config" or --config; did you'
+            f'There is no .github/hunkwize.yml in the working tree: correct the input "config"; did you'
             f' mean "{PATH}"?',
         ),
         (
             "ci/reviews.yml",
             ["ci/review.yml", PATH],
-            'There is no ci/reviews.yml in the working tree: correct the input "config" or --config; did you mean'
+            'There is no ci/reviews.yml in the working tree: correct the input "config"; did you mean'
             ' "ci/review.yml"?',
         ),
         (
             "other.yml",
             [],
-            'There is no other.yml in the working tree: correct the input "config" or --config.',
+            'There is no other.yml in the working tree: correct the input "config".',
         ),
         ("ci", ["ci/a.yml"], "ci is a folder in the working tree: the configuration must be a file."),
         (PATH, [f"{PATH}/x"], f"{PATH} is a folder in the working tree: the configuration must be a file."),

@@ -23,6 +23,7 @@ CHANGING: dict[str, Any] = {
     "ignore": ("*.lock",),
     "paths": ("src/**",),
     "min_severity": Severity.HIGH,
+    "min_confidence": 0.9,
 }
 INDIFFERENT: dict[str, Any] = {
     "commands": CommandSettings(author=("help",)),
@@ -85,6 +86,8 @@ def test_the_settings_of_a_prompt_change_the_digest_and_its_templates_name_does_
     assert digest(of(paths=("db/**",)), {"mine": "x"}) != plain
     assert digest(of(min_severity=Severity.HIGH), {"mine": "x"}) != plain
     assert digest(of(min_severity=Severity.LOW), {"mine": "x"}) == plain
+    assert digest(of(min_confidence=0.3), {"mine": "x"}) != plain
+    assert digest(of(min_confidence=Config().min_confidence), {"mine": "x"}) == plain
     assert digest(of(max_severity=Severity.MEDIUM), {"mine": "x"}) != plain
     assert digest(of(categories=("locks",)), {"mine": "x"}) != plain
     assert digest(of(tools=()), {"mine": "x"}) != plain

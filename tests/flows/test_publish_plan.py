@@ -22,19 +22,22 @@ from hunkwise.domain.pull_request import Comment, Conversation
 from hunkwise.domain.review import (
     Coverage,
     Destination,
+    ExitCode,
     FileCoverage,
     PostResult,
     SkipReason,
     SuppressedFinding,
     Suppression,
 )
-from hunkwise.flows.publish_plan import PublishPlan
+from hunkwise.flows.publish_plan import PublishPlan, merge, split_by_confidence
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import PromptSettings
 from hunkwise.tracking.markers import HiddenState
 from hunkwise.tracking.state import SUMMARY_MARKER, encode
 from tests.flows.ports import FILE, FOUND, MENDED, MENDED_TEXT, SECOND, TERMS, whole_review
-from tests.tracking.pushes import HEAD, inline, said, state, thread
+from tests.tracking.pushes import HEAD, fault, inline, said, state, thread
 
 KEYS = frozenset(hunk_keys(FILE))
 
@@ -81,6 +84,89 @@ def test_a_finding_is_fixed_only_where_its_file_was_read_whole(coverage: FileCov
     made = standing(talk=talk, files=(MENDED,), coverage=Coverage((coverage,)))
     assert (made.reconciliation.fixed != ()) == fixed
     assert (made.review.findings == ()) == fixed
+
+
+@pytest.mark.parametrize(
+    ("confidence", "prompt", "kept"),
+    [
+        (0.55, "review", True),
+        (0.549, "review", False),
+        (0.0, "review", False),
+        (None, "review", True),
+        (0.69, "strict", False),
+        (0.7, "strict", True),
+        (0.0, "open", True),
+        (0.5, "of another job", False),
+    ],
+)
+def test_a_finding_below_min_confidence_is_suppressed(
+    confidence: float | None, prompt: str, kept: bool
+) -> None:
+    own = {"strict": 0.7, "open": 0.0}
+    prompts = [
+        PromptSettings(name=name, template="x.j2", min_confidence=least) for name, least in own.items()
+    ]
+    config = Config(prompts=(PromptSettings(name="review"), *prompts))
+    finding = replace(FOUND, confidence=confidence, prompt=prompt)
+    findings, suppressed = split_by_confidence([finding], config)
+    assert findings == ((finding,) if kept else ())
+    assert [(entry.finding, entry.kind) for entry in suppressed] == (
+        [] if kept else [(finding, Suppression.LOW_CONFIDENCE)]
+    )
+    least = own.get(prompt, 0.55)
+    assert [entry.reason for entry in suppressed] == [
+        f"Below `min-confidence` ({least:.0%})".replace("%", " %")
+    ] * (not kept)
+    assert split_by_confidence([finding], config.with_all_confidences()) == ((finding,), ())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joint"), [(0.4, 0.9, 0.9), (0.9, 0.4, 0.9), (0.4, None, None), (0.3, 0.2, 0.3)]
+)
+@pytest.mark.parametrize("title", [FOUND.title, "Another title"])
+def test_findings_that_are_merged_have_the_highest_confidence(
+    first: float | None, second: float | None, joint: float | None, title: str
+) -> None:
+    both = (replace(FOUND, confidence=first), replace(FOUND, confidence=second, title=title))
+    ((merged,), _) = merge(both, Severity.LOW)
+    assert merged.confidence == joint
+
+
+def unsure(finding: Finding) -> SuppressedFinding:
+    return SuppressedFinding(finding, "Below `min-confidence` (55 %)", Suppression.LOW_CONFIDENCE)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["no conversation", "conversation"])
+def test_a_new_finding_below_min_confidence_is_listed_and_neither_posted_nor_counted(known: bool) -> None:
+    made = standing(SECOND, talk=said() if known else None, suppressed=(unsure(FOUND),))
+    assert made.reconciliation.post == made.review.findings == (SECOND,)
+    assert made.review.low_confidence == (unsure(FOUND),)
+    alone = standing(
+        talk=said(), suppressed=(unsure(FOUND),), terms=replace(TERMS, gates=Gates(fail_on=Severity.LOW))
+    )
+    assert alone.view(PostResult()).verdict.exit_code is ExitCode.REVIEWED
+
+
+@pytest.mark.parametrize("changed_code", [False, True])
+def test_a_finding_that_was_raised_stays_open_if_it_is_reported_with_less_confidence(
+    changed_code: bool,
+) -> None:
+    talk = remembering(inline(FOUND), thread(FOUND))
+    again, file = (fault(MENDED, 2, FOUND.title), MENDED) if changed_code else (FOUND, FILE)
+    made = standing(talk=talk, files=(file,), suppressed=(unsure(replace(again, confidence=0.1)),))
+    assert (made.reconciliation.fixed, made.reconciliation.post) == ((), ())
+    assert [found.raised_as for found in made.review.findings] == [FOUND.fingerprint]
+    assert made.review.low_confidence == ()
+    without = standing(talk=talk, files=(file,))
+    assert bool(without.reconciliation.fixed) == changed_code
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+def test_a_fixed_finding_is_not_raised_again_below_min_confidence(resolved: bool) -> None:
+    before = state(replace(inline(FOUND).findings[0], fixed=True))
+    made = standing(talk=remembering(before, thread(FOUND, resolved=resolved)), suppressed=(unsure(FOUND),))
+    assert (made.reconciliation.post, made.reconciliation.kept) == ((), ())
+    assert made.review.low_confidence == (unsure(FOUND),)
 
 
 def test_repeated_findings_are_counted_as_left_out() -> None:

@@ -9,13 +9,12 @@ import pytest
 import requests
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.graphql import read_answer, status_seen
 from hunkwise.github.responses import (
     ApiResponse,
     JsonValue,
     malformed_response_error,
-    read_answer,
     refusal_error,
-    status_seen,
     unreachable_error,
     wait_asked,
 )
@@ -68,8 +67,8 @@ def reply(status: int, message: str = "", errors: object = None, **headers: str)
             "",
         ),
         (reply(409, "Git Repository is empty."), GitHubErrorKind.INVALID, "with 409", ""),
-        (ApiResponse(502, {}, "<html>"), GitHubErrorKind.UNAVAILABLE, "with 502.", "Run the job again"),
-        (ApiResponse(500, {}, "[]"), GitHubErrorKind.UNAVAILABLE, "with 500.", "Run the job again"),
+        (ApiResponse(502, {}, "<html>"), GitHubErrorKind.UNAVAILABLE, "with 502.", "Run it again"),
+        (ApiResponse(500, {}, "[]"), GitHubErrorKind.UNAVAILABLE, "with 500.", "Run it again"),
         (
             ApiResponse(302, {"location": "https://evil.example/x"}),
             GitHubErrorKind.UNAVAILABLE,
@@ -86,6 +85,39 @@ def test_error_response_has_kind_message_and_hint(
     assert error.kind is kind
     assert message in error.message
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("message", "hint", "shell_hint"),
+    [
+        (
+            "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to "
+            "this organization.",
+            "Authorize the token of the input `github-token`",
+            "Authorize the token in GITHUB_TOKEN",
+        ),
+        (
+            "Although you appear to have the correct authorization credentials, the `octo` organization has an IP "
+            "allow list enabled, and 192.0.2.1 is not permitted to access this resource.",
+            "the runner's address",
+            "this machine's address",
+        ),
+        ("Repository was archived so is read-only.", "`dry-run`", "post nothing"),
+    ],
+    ids=["single sign-on", "IP allow list", "archived"],
+)
+def test_a_refusal_that_no_permission_changes_has_a_hint_of_its_own(
+    message: str, hint: str, shell_hint: str
+) -> None:
+    for error in (
+        refusal_error(reply(403, message), REQUEST),
+        read_answer(JsonValue({"data": {}, "errors": [{"type": "FORBIDDEN", "message": message}]}, REQUEST))
+        .faults[0]
+        .error,
+    ):
+        assert error.kind is GitHubErrorKind.BLOCKED
+        assert hint in error.hint
+        assert shell_hint in error.shell_hint
 
 
 @pytest.mark.parametrize(

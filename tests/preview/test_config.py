@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hunkwise.errors import RepositoryError, SettingsError
+from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import KNOWN_INPUTS
 from hunkwise.settings.prompt_settings import PromptSettings
@@ -36,10 +36,9 @@ def test_valid_configuration_is_reported_with_its_files(
 def test_missing_configuration_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_preview(write(tmp_path, {}), "config", "check") == 0
     assert capsys.readouterr().out.splitlines()[:2] == ["ok", f"  there is no {HOME}: the defaults apply"]
-    with pytest.raises(
-        SettingsError, match=r"There is no other\.yml in the working tree: correct .*--config\."
-    ):
+    with pytest.raises(SettingsError) as missing:
         run_preview(tmp_path, "config", "check", "--config", "other.yml")
+    assert missing.value.shell_faults == ("There is no other.yml in the working tree: correct --config.",)
 
 
 def test_file_that_is_probably_meant_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +143,7 @@ def test_every_fault_has_its_location(
 
 
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="is no folder"):
+    with pytest.raises(SettingsError, match="There is no folder"):
         run_preview(tmp_path / "nothing", "config", "check")
 
 

@@ -119,7 +119,7 @@ def test_a_plan_with_a_wrong_value_is_not_read(
 def test_a_shard_of_files_that_the_plan_lacks_is_damage(planned: AuditPlan) -> None:
     values = json.loads(json.dumps(plan_json(planned))) | {"files": []}
     assert fault_of(lambda: read_plan(signed(values))) == (
-        "The plan is damaged: a shard names a file that it does not have. Run the job that plans the audit again."
+        "The plan is damaged: a shard names a file that it does not have. Plan the audit again."
     )
 
 

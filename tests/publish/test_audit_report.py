@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.review import ReviewFault, Usage
+from hunkwise.domain.review import ReviewFault, SuppressedFinding, Suppression, Usage
+from hunkwise.publish.audit_issue import issue_body
 from hunkwise.publish.audit_report import ReportedAudit, report_json
 from tests.publish.audit_reports import report
 
@@ -43,6 +44,18 @@ def test_the_report_has_every_open_finding_and_what_was_closed(number: int) -> N
     assert sum(folder["total"] for folder in values["folders"]) == sum(each.total for each in audited.folders)
     assert (values["usage"]["model_calls"], values["faults"][0]["message"]) == (7, "It took long.")
     assert (values["failed"], values["notes"]) == (list(audited.failed_shards), list(audited.notes))
+
+
+def test_findings_below_min_confidence_are_listed() -> None:
+    low = SuppressedFinding(
+        replace(report(1).open[0][0], confidence=0.4),
+        "Below `min-confidence` (55 %)",
+        Suppression.LOW_CONFIDENCE,
+    )
+    audited = replace(report(3), suppressed=(low,))
+    (listed,) = report_json(audited, Usage())["suppressed"]
+    assert (listed["title"], listed["confidence"], listed["reason"]) == (low.finding.title, 0.4, low.reason)
+    assert "Below <code>min-confidence</code> (55 %): 1 finding" in issue_body(audited)
 
 
 def test_who_dismissed_a_finding_and_why_is_in_the_report() -> None:

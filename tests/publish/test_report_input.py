@@ -41,14 +41,14 @@ FILES = (
 )
 SKIPPED = (FileCoverage("poetry.lock", 900, reason=SkipReason.LOCK_FILE),)
 """The files of FILES that this job would skip."""
-SAME_COMMIT = "Use the same commit of hunkwise in the job that makes the report and in the one that reads it."
+SAME_COMMIT = "Use the same commit of hunkwise to make the report and to read it."
 
 
 WHY = "Row 3 lets it through."
 OF_OPEN_ONES = {"where", "known", "thread_url", "check", "evidence"}
 
 
-DAMAGED = "The report is damaged: its digest does not fit what it says. Run the workflow that made it again."
+DAMAGED = "The report is damaged: its digest does not fit what it says. Make it again."
 
 
 def anchored(line: int, start_line: int | None = None, side: Side = Side.RIGHT, **fields: Any) -> Finding:
@@ -331,7 +331,7 @@ def test_lines_of_an_earlier_run_are_limited_to_all_lines() -> None:
 )
 @pytest.mark.usefixtures("no_collection")
 def test_invalid_report_is_one_error(content: bytes, fault: str) -> None:
-    assert faults_of(content) == [f"{fault} Run the workflow that made it again."]
+    assert faults_of(content) == [f"{fault} Make it again."]
 
 
 def test_too_large_report_is_not_parsed() -> None:

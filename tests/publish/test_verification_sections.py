@@ -9,8 +9,10 @@ import pytest
 from hunkwise.domain.finding import VERIFIED, Finding, Verification
 from hunkwise.domain.review import Destination, Review, ReviewEvent, SuppressedFinding, Suppression
 from hunkwise.publish.annotations import attributes
+from hunkwise.publish.conclusion import Gates, conclude
 from hunkwise.publish.documents import comment, job_summary, log_text, review_body, summary_comment
 from hunkwise.publish.placement import CommentPlan, place
+from hunkwise.publish.report import as_json
 from hunkwise.publish.sarif import as_sarif
 from hunkwise.publish.sections import check_of, evidence_fold, headline, tally
 from tests.publish.samples import SERVER, anchor, clean, file_diff, finding, review, state, view
@@ -64,6 +66,34 @@ def test_findings_not_worth_a_comment_are_folded_and_merged_ones_counted() -> No
         assert "<b>" not in text
         assert "Same" not in text
     assert "worth a comment" not in job_summary(view(verified_review())).text
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "title"),
+    [
+        (("55 %", "55 %"), "Below <code>min-confidence</code> (55 %): 2 findings"),
+        (("55 %", "70 %"), "Below <code>min-confidence</code>: 2 findings"),
+    ],
+)
+def test_findings_below_min_confidence_are_folded_with_their_confidence(
+    thresholds: tuple[str, str], title: str
+) -> None:
+    found = [
+        replace(finding("<b>One</b>", at=anchor(3)), confidence=0.4),
+        replace(finding("Two"), confidence=0.549),
+    ]
+    low = tuple(
+        SuppressedFinding(one, f"Below `min-confidence` ({least})", Suppression.LOW_CONFIDENCE)
+        for one, least in zip(found, thresholds, strict=True)
+    )
+    whole = replace(clean(review()), suppressed=low)
+    for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
+        assert f"<details><summary>{title}</summary>" in text
+        assert "- `src/a.py:3` &lt;b>One&lt;/b> (40 %)\n- `src/a.py` Two (54.9 %)\n" in text
+        assert "Second opinion" not in text
+    assert as_json(view(whole))["suppressed"][0]["reason"] == low[0].reason
+    assert "nothing above min-confidence was found" in conclude(whole, Gates()).sentence
+    assert "min-confidence" not in job_summary(view(verified_review())).text
 
 
 def test_log_marks_unverified_findings() -> None:

@@ -273,7 +273,7 @@ def test_read_only_home_is_an_error(world: AttackWorld) -> None:
     world.change()
     # File modes do not restrict root.
     spoiled = 'rm -rf "$COPILOT_HOME"; ln -s /proc/self "$COPILOT_HOME"'
-    check_failed(world.run(environ=replace_cli(world, spoiled)), "Run the job again")
+    check_failed(world.run(environ=replace_cli(world, spoiled)), "Run it again")
 
 
 ECHO = f"Incorrect key {PROVIDER_KEY}.\n{COMMAND}\r{COMMAND}\u2028{COMMAND}\n@everyone <img src=x> ##[error]{FORGED}"

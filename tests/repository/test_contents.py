@@ -100,5 +100,5 @@ def test_output_longer_than_announced_is_an_error() -> None:
     def run(command: str, *_arguments: str | bytes, limit: int = 0, stdin: bytes = b"") -> GitResult:
         return GitResult(0, LISTED) if command == "ls-tree" else GitResult(None, b"x" * limit)
 
-    with pytest.raises(RepositoryError, match="more than it announced"):
+    with pytest.raises(RepositoryError, match="more than was expected"):
         read_contents(run, OID, ["a"], most=9, together=9)

@@ -184,8 +184,14 @@ def test_repositories_with_sha256_are_read(tmp_path: Path) -> None:
 
 
 def test_missing_repository_is_an_error_with_hint(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="Run actions/checkout first"):
+    with pytest.raises(RepositoryError, match="Run actions/checkout first") as raised:
         Git(Path("/proc")).resolve("HEAD")
+    assert raised.value.shell_faults[0].endswith(
+        "Change to a folder of a clone, or name one by --repository."
+    )
+    Trees.make(tmp_path / "new")
+    with pytest.raises(RepositoryError, match=r"^This repository has no commits yet\.$"):
+        Git(tmp_path / "new").resolve("HEAD")
     (tmp_path / ".git").write_bytes(b"gitdir: \xff\n")
     with pytest.raises(RepositoryError, match="could not be read"):
         Git(tmp_path).resolve("HEAD")

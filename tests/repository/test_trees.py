@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.domain.pull_request import MAX_HITS
-from hunkwise.errors import OversizeError, RepositoryError
+from hunkwise.errors import OversizeError, RepositoryError, SettingsError
 from hunkwise.repository.git import Git
 from hunkwise.repository.trees import MAX_FILE, MOST_LOST_SEARCHES, GitTree, WorkingTree
 from tests.repository.repositories import Trees
@@ -131,7 +131,7 @@ def test_too_large_file_is_an_error(tree: Path) -> None:
 
 
 def test_path_that_is_not_a_folder_is_an_error(tree: Path) -> None:
-    with pytest.raises(RepositoryError, match=r"a\.py is no folder"):
+    with pytest.raises(SettingsError, match=r"There is no folder .*a\.py"):
         WorkingTree(tree / "src" / "a.py")
 
 

@@ -99,6 +99,7 @@ def test_defaults_are_as_documented() -> None:
                 "description": "",
                 "paths": (),
                 "min_severity": None,
+                "min_confidence": None,
                 "max_severity": None,
                 "categories": (),
                 "budget": NO_BUDGET,
@@ -110,6 +111,7 @@ def test_defaults_are_as_documented() -> None:
         "ignore": (),
         "paths": (),
         "min_severity": Severity.LOW,
+        "min_confidence": 0.55,
         "fail_on": None,
         "request_changes_on": None,
         "approve": False,
@@ -266,6 +268,13 @@ WRONG_KEYS = [
     ("max-comments: 0.5", '"max-comments" must be a whole number from 0 to 500, not 0.5'),
     ("max-comments: true", '"max-comments" must be a whole number from 0 to 500, not true'),
     ("min-coverage: 80%", '"min-coverage" must be a whole number from 0 to 100, not "80%"'),
+    ("min-confidence: 1.01", '"min-confidence" must be a number from 0 to 1, not 1.01'),
+    ("min-confidence: high", '"min-confidence" must be a number from 0 to 1, not "high"'),
+    ("min-confidence: true", '"min-confidence" must be a number from 0 to 1, not true'),
+    (
+        "prompts: [{name: review, min-confidence: -1}]",
+        '"min-confidence" must be a number from 0 to 1, not -1',
+    ),
     ("deadline: 0", '"deadline" must be a number of minutes above 0 and up to 360, not 0'),
     ("deadline: 1e400", '"deadline" must be a number of minutes above 0 and up to 360, not inf'),
     ("max-model-calls: 0", '"max-model-calls" must be a whole number from 1 to 10000, not 0'),
@@ -522,9 +531,9 @@ def test_unknown_prompts_are_an_error_with_suggestion() -> None:
         parse(FULL).with_overrides({"prompts": ("migratons", "zzz")})
     known = "review, security, tests, performance, api, docs, audit, verify, summary, answer, explain or migrations"
     assert caught.value.faults == (
-        f'Input "prompts" names "migratons", and there is no such prompt; there is {known};'
+        f'"prompts" names "migratons", and there is no such prompt; there is {known};'
         ' did you mean "migrations"?',
-        f'Input "prompts" names "zzz", and there is no such prompt; there is {known}.',
+        f'"prompts" names "zzz", and there is no such prompt; there is {known}.',
     )
 
 

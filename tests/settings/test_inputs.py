@@ -57,6 +57,7 @@ def test_all_inputs_are_parsed() -> None:
             prompts="review\n\n  migrations \nreview\n",
             pull_request="17",
             min_severity="medium",
+            min_confidence="0.7",
             fail_on="critical",
             request_changes_on="none",
             max_comments="0",
@@ -94,6 +95,7 @@ def test_all_inputs_are_parsed() -> None:
         "model": "my-model",
         "models": (),
         "min_severity": Severity.MEDIUM,
+        "min_confidence": 0.7,
         "fail_on": Severity.CRITICAL,
         "request_changes_on": None,
         "max_comments": 0,
@@ -159,6 +161,10 @@ VALUES = [
         for text in ("0", "361", "nan", "1e1")
     ),
     ("fail_on", "hgih", f'Input "fail-on" must be {GATE}, not "hgih"; did you mean "high"?'),
+    *(
+        ("min_confidence", text, f'Input "min-confidence" must be a number from 0 to 1, not "{text}".')
+        for text in ("1.01", "-0.1", ".5", "55%")
+    ),
     ("fail_on", "7", f'Input "fail-on" must be {GATE}, not "7".'),
     ("min_severity", "none", 'Input "min-severity" must be low, medium, high or critical, not "none".'),
     ("dry_run", "yes", 'Input "dry-run" must be true or false, not "yes".'),

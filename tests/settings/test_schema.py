@@ -15,11 +15,11 @@ from openapi_schema_validator import OAS31Validator
 from pydantic import BaseModel
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.config import Config, json_schema, parse_config, prompt_schema
+from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.config_errors import describe_expected, shape_at
 from hunkwise.settings.inputs import SHARED_INPUTS
 from hunkwise.settings.prompt_settings import FrontMatter
-from hunkwise.settings.sources import read_front_matter
+from hunkwise.settings.sources import json_schema, prompt_schema, read_front_matter
 from hunkwise.settings.strict_yaml import read_yaml
 from tests.pages import page
 from tests.settings.test_config import FULL, WRONG_KEYS

@@ -49,6 +49,7 @@ def audit(
     dismissals: Sequence[DismissalChange] = (),
     today: str = TODAY,
     baseline: bool = False,
+    unsure: Sequence[Finding] = (),
 ) -> LedgerUpdate:
     """An audit that read all files, or those in `read`."""
     return update_ledger(
@@ -61,4 +62,5 @@ def audit(
         dismissals=dismissals,
         today=today,
         baseline=baseline,
+        unsure=unsure,
     )

@@ -374,3 +374,24 @@ def test_a_dismissal_does_not_hide_another_fault_in_changed_code() -> None:
     update = audit([replace(BEFORE, status=DISMISSED, closed=LATER)], changed, found=[related])
     assert update.new == update.entries
     assert [finding.title for finding in update.findings] == [related.title]
+
+
+def test_a_finding_below_min_confidence_is_not_added_to_the_ledger() -> None:
+    update = audit([], FILE, found=[OTHER], unsure=[FAULT])
+    assert [one.fingerprint for one in update.new] == [OTHER.fingerprint]
+    assert update.unsure == (FAULT,)
+    assert audit([], FILE, unsure=[FAULT], dismissals=[DISMISS]).entries == ()
+
+
+@pytest.mark.parametrize("status", LedgerStatus)
+def test_a_finding_below_min_confidence_keeps_an_entry_as_it_is(status: LedgerStatus) -> None:
+    update = audit([replace(BEFORE, status=status, closed=FIRST)], FILE, unsure=[FAULT])
+    assert only(update).status is status
+    assert update.unsure == (() if status in (OPEN, DISMISSED) else (FAULT,))
+    assert (update.new, update.reopened, update.fixed) == ((), (), ())
+
+
+def test_an_open_entry_whose_code_was_changed_is_kept_by_a_finding_below_min_confidence() -> None:
+    again = fault(REMOVED, 3, FAULT.title)
+    assert only(audit([BEFORE], REMOVED)).status is FIXED
+    assert only(audit([BEFORE], REMOVED, unsure=[again])).status is OPEN

@@ -39,7 +39,7 @@ from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import plain
-from hunkwise.errors import SettingsError
+from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.github.client import GitHub
 from hunkwise.github.issues import AuditIssues
 from hunkwise.github.writer import Writer
@@ -147,7 +147,10 @@ class _AuditCommand:
     def _audit(self, plan: AuditPlan | None = None) -> tuple[Audit, StateStore]:
         """Returns the audit of HEAD, or of the plan's commit, and where its state is kept."""
         arguments, git = self._arguments, self._git
-        head = plan.head_sha if plan is not None else git.resolve("HEAD")
+        try:
+            head = plan.head_sha if plan is not None else git.resolve("HEAD")
+        except RepositoryError as error:
+            raise SettingsError(list(error.shell_faults)) from error
         issue = getattr(arguments, "issue", None)
         state = arguments.state
         if issue is not None and state is not None:
@@ -216,6 +219,7 @@ class _AuditCommand:
                 started=self._started,
                 journal=Journal(Path(folder) / "journal.jsonl", self._scan.found_in),
                 progress=report_progress,
+                in_shell=True,
             )
 
     def _finish(self, outcome: AuditOutcome, store: StateStore) -> ExitCode:

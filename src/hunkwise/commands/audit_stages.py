@@ -199,8 +199,12 @@ class Audit:
         started: float,
         journal: Journal,
         progress: Progress,
+        in_shell: bool = False,
     ) -> Any:
-        """Asks the model about one shard; returns the report as JSON values. Writes nothing to GitHub."""
+        """Asks the model about one shard; returns the report as JSON values. Writes nothing to GitHub.
+
+        `in_shell`: its faults are in the words of a shell.
+        """
         from hunkwise.copilot.sdk_import import import_sdk
 
         import_sdk()
@@ -220,7 +224,7 @@ class Audit:
         )
         review = withhold(asyncio.run(run.review()), self._sources.scan)
         # The digest of the shard's settings has its budget and paths in it.
-        review = replace(review, settings=self._settings)
+        review = replace(review.in_shell() if in_shell else review, settings=self._settings)
         view = PublishedReview(
             review, conclude(review, Gates()), in_report(review.findings), repository=plan.repository
         )

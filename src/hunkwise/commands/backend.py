@@ -10,9 +10,26 @@ from urllib.parse import urlsplit
 from hunkwise.copilot.isolation import Credential
 from hunkwise.demo.server import MODEL as DEMO
 from hunkwise.demo.server import serving
-from hunkwise.errors import SettingsError
+from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.settings.inputs import PROVIDER_INPUTS, Provider, read_provider
-from hunkwise.settings.parsing import SECRET_INPUTS, SECRET_VARIABLES, InputReader, set_inputs
+from hunkwise.settings.parsing import (
+    CLASSIC_PREFIX,
+    CLASSIC_REFUSED,
+    SECRET_INPUTS,
+    SECRET_VARIABLES,
+    InputReader,
+    set_inputs,
+)
+
+_SET_UP = (
+    'Set COPILOT_GITHUB_TOKEN to a fine-grained token with "Copilot Requests", or COPILOT_PROVIDER_BASE_URL and '
+    "--model for a provider of your own, or use --model demo to see fixed rules at work."
+)
+
+
+def no_model_error() -> ModelError:
+    """Returns the error of a shell that has neither a token for Copilot nor a provider."""
+    return ModelError(ModelKind.AUTHENTICATION, "No model is set up.", shell_hint=_SET_UP)
 
 
 @dataclass(frozen=True)
@@ -44,26 +61,26 @@ class Backend:
 
 
 def select_backend(option: str | None, environ: Mapping[str, str], stack: ExitStack) -> Backend:
-    """Returns Copilot if its token is in the environment, else the provider, else the demo, which `stack` ends.
+    """Returns Copilot if its token is in the environment, else the provider; the demo, which `stack` ends, if it is
+    the model.
 
-    `option` is that of --model. Raises SettingsError.
+    `option` is that of --model. Raises SettingsError, and ModelError (AUTHENTICATION) if nothing is set up.
     """
     token = environ.get("COPILOT_GITHUB_TOKEN")
     model = option or environ.get("COPILOT_MODEL") or None
-    if model != DEMO and token:
-        return Backend(Credential(copilot_token=token), None, model, demo=False)
-    provider = None if model == DEMO else _provider(environ, model)
-    if provider is not None:
-        return Backend(Credential(provider_base_url=provider.base_url), provider, model, demo=False)
-    if model not in (None, DEMO):
-        raise SettingsError(
-            [
-                f"The model {model!r} cannot be asked: set COPILOT_GITHUB_TOKEN for Copilot, or "
-                "COPILOT_PROVIDER_BASE_URL for a provider of your own; or use --model demo."
-            ]
+    if model == DEMO:
+        address, key = stack.enter_context(serving())
+        return Backend(
+            Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True
         )
-    address, key = stack.enter_context(serving())
-    return Backend(Credential(provider_base_url=address), Provider("openai", address, key), DEMO, demo=True)
+    if token:
+        if token.startswith(CLASSIC_PREFIX):
+            raise SettingsError([f"COPILOT_GITHUB_TOKEN is {CLASSIC_REFUSED}."])
+        return Backend(Credential(copilot_token=token), None, model, demo=False)
+    provider = _provider(environ, model)
+    if provider is None:
+        raise no_model_error()
+    return Backend(Credential(provider_base_url=provider.base_url), provider, model, demo=False)
 
 
 def _provider(environ: Mapping[str, str], model: str | None) -> Provider | None:

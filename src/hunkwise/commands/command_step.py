@@ -211,7 +211,7 @@ class _CommandStep:
 
     def _report_failure(self, comment: CommandComment, error: Error) -> None:
         """Replies that the command failed, as far as GitHub allows it."""
-        prefix = 'Input "prompts" names'
+        prefix = '"prompts" names'
         faults = [fault.replace(prefix, "The command names") for fault in error.faults]
         lines = [sanitize.line(self._reader.scan.redacted(fault), _LONGEST_ERROR) for fault in faults[:5]]
         title = "The command is not valid." if isinstance(error, SettingsError) else "The command failed."

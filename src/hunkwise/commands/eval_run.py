@@ -16,7 +16,6 @@ from hunkwise.commands.messages import print_message
 from hunkwise.commands.signals import Signals, quiet_loop
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.sidecar import Sidecar
-from hunkwise.errors import SettingsError
 from hunkwise.evaluation.cassette import CassetteHeader, ReplayModels, cassette_path, read_header
 from hunkwise.evaluation.dataset import Case
 from hunkwise.evaluation.preparation import CommitStore, EvalSettings, ReadyCase, make_ready
@@ -104,7 +103,10 @@ class RunPreparation:
         for variant, header in headers.items():
             base = read_base_texts(tree, options.config_path, _overrides(variant, header), "the working tree")
             notes += (*base.warnings, *base.notes)
-            rules[variant] = EvalSettings(base.config, base.templates, base.instructions, header.demo)
+            config = base.config.with_all_confidences()  # the threshold applies to the figures alone
+            rules[variant] = EvalSettings(
+                config, base.templates, base.instructions, header.demo, base.config.min_confidence
+            )
         for note in dict.fromkeys(notes):
             print_message(note)
         return rules
@@ -154,14 +156,7 @@ def _overrides(variant: EvalVariant, header: CassetteHeader) -> Callable[[Config
         {name: text for name, text in texts.items() if text}, lambda name: _SUBJECTS[name]
     )
 
-    def override(config: Config) -> Config:
-        try:
-            return config.with_overrides(overrides)
-        except SettingsError as error:
-            faults = [fault.replace('Input "prompts"', "--prompts") for fault in error.faults]
-            raise SettingsError(faults) from error
-
-    return override
+    return lambda config: config.with_overrides(overrides)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class FindingStream:
         try:
             yield stream
         except Error as error:
-            stream._write("error", {"exit_code": error.exit_code, "messages": list(error.faults)})
+            stream._write("error", {"exit_code": error.exit_code, "messages": list(error.shell_faults)})
             raise
 
     def start(self, request: ReviewRequest) -> None:

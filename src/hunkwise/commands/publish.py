@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hunkwise import __version__
 from hunkwise.actions import takes
@@ -52,6 +52,13 @@ class PublishedRun:
     @property
     def view(self) -> PublishedReview:
         return self.published.view
+
+    def in_shell(self) -> PublishedRun:
+        """Returns the run with the hints for a shell."""
+        view = self.view
+        fault = view.posted.fault.in_shell() if view.posted.fault else None
+        shown = replace(view, review=view.review.in_shell(), posted=replace(view.posted, fault=fault))
+        return replace(self, published=replace(self.published, view=shown))
 
     @property
     def exit_code(self) -> ExitCode:

@@ -24,13 +24,13 @@ from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.finding import NO_SUMMARY
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import CommitFiles, PullRequest
-from hunkwise.domain.review import Review
+from hunkwise.domain.review import Review, Suppression
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.flows.planning import select_files
-from hunkwise.flows.publish_plan import merge
+from hunkwise.flows.publish_plan import merge, split_by_confidence
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import ApiTree, GitHub
 from hunkwise.publish.report import ReportedReview
@@ -346,12 +346,17 @@ class ReportPublication:
 
 
 def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
-    """Returns the reported review, with the base's `min-severity` and selection of files, not the reviewing job's."""
+    """Returns the reported review, with the base's `min-severity`, `min-confidence` and selection of files, not the
+    reviewing job's."""
     snapshot, config = fetched.snapshot, fetched.texts.config
     skipped = select_files(snapshot, config).skipped
     review = as_review(report, snapshot.files, skipped, snapshot.unlisted_files)
-    findings, omitted = merge(review.findings, config.min_severity)
-    return replace(review, findings=findings, dropped=review.dropped + omitted)
+    findings, omitted = merge(
+        (*review.findings, *(entry.finding for entry in review.low_confidence)), config.min_severity
+    )
+    findings, unsure = split_by_confidence(findings, config)
+    others = (entry for entry in review.suppressed if entry.kind is not Suppression.LOW_CONFIDENCE)
+    return replace(review, findings=findings, suppressed=(*others, *unsure), dropped=review.dropped + omitted)
 
 
 def _read_file(path: Path) -> bytes:
@@ -360,8 +365,8 @@ def _read_file(path: Path) -> bytes:
     except OSError as error:
         raise SettingsError(
             [
-                f"The report {path} cannot be read ({error.strerror}): the input `publish` must name the file "
-                "that the reviewing run wrote, report.json, where this job has downloaded it."
+                f"The report {path} cannot be read ({error.strerror}): name the file report.json that the reviewing "
+                "run wrote, where it is now."
             ]
         ) from error
 

@@ -153,7 +153,7 @@ def _review_range(
             Deadlines(started, ready.request.config.deadline),
             scan,
         )
-        result = asyncio.run(run.review())
+        result = asyncio.run(run.review()).in_shell()
     config = ready.request.config
     verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
     view = PublishedReview(
@@ -243,6 +243,7 @@ def _report(kind: str, finished: PublishedRun | NothingToDo, stream: FindingStre
     if isinstance(finished, NothingToDo):
         print_message(finished.why)
         return ExitCode.REVIEWED
+    finished = finished.in_shell()
     _print(kind, finished.view, stream)
     for message in dict.fromkeys((*finished.errors, *finished.warnings)):
         print_message(message)

@@ -39,7 +39,7 @@ def setup(
         _say(*(_used_first(environ) if beside is None else []), _NEXT)
         return ExitCode.REVIEWED
     if not arguments.yes and not terminal.isatty():
-        raise SettingsError(["Standard input is no terminal, so nothing was downloaded: add --yes."])
+        raise SettingsError(["There is no terminal to ask on, so nothing was downloaded: add --yes."])
     with stoppable(_STOPPED):
         _say(_plan(environ))
         if not arguments.yes and not _confirm(terminal):

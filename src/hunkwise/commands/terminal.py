@@ -13,10 +13,10 @@ from rich.text import Text
 
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import UNVERIFIED, Finding, Severity
-from hunkwise.domain.review import Coverage, FileCoverage, Review, Suppression
-from hunkwise.domain.text import count, cut, plain
+from hunkwise.domain.review import Coverage, FileCoverage, Review, SuppressedFinding, Suppression
+from hunkwise.domain.text import as_percent, count, cut, plain
 from hunkwise.publish.audit_issue import AuditReport
-from hunkwise.publish.sections import check_of, tally
+from hunkwise.publish.sections import check_of, low_confidence_title, tally
 
 _STYLES = {
     Severity.CRITICAL: "bold white on red",
@@ -189,7 +189,8 @@ def _row(text: str) -> str:
 def _conclusion(review: Review) -> Iterator[_Block]:
     checked = tally(review)
     opinion = [Text(f"Double-checked: {checked}.")] if checked else []
-    lines = [Text(_counts(review), style="bold"), *opinion, Text(_coverage(review.coverage))]
+    lines = [Text(_counts(review), style="bold"), *opinion, *_low_confidence(review.low_confidence)]
+    lines.append(Text(_coverage(review.coverage)))
     left_out = [file for file in review.coverage.files if file.reason is not None]
     lines += [Text(_left_out(file), style="dim") for file in left_out[:20]]
     if len(left_out) > 20:
@@ -205,6 +206,19 @@ def _conclusion(review: Review) -> Iterator[_Block]:
     if review.demo:
         lines.append(_DEMO)
     yield from map(_Block, lines)
+
+
+def _low_confidence(entries: Sequence[SuppressedFinding]) -> list[Text]:
+    """Returns the findings below `min-confidence`, one on a line."""
+    if not entries:
+        return []
+    title = plain(low_confidence_title(entries).replace("`", ""))
+    rows = [
+        f"  {_place(entry.finding)}  {plain(entry.finding.title)} ({as_percent(entry.finding.confidence or 0.0)})"
+        for entry in entries
+    ]
+    heading = f"{title}: {count(len(entries), 'finding')}."
+    return [Text(heading), *(Text(row, style="dim") for row in rows)]
 
 
 def _counts(review: Review) -> str:
@@ -254,6 +268,7 @@ def _audit_conclusion(report: AuditReport) -> Iterator[_Block]:
     new = len(report.new_findings)
     summary = _count_findings(findings) if findings else "No open findings in the files that were read."
     lines = [Text(f"{summary} {new:,} new." if findings else summary, style="bold")]
+    lines += _low_confidence(report.suppressed)
     closed = (("fixed", report.fixed), ("dismissed", report.dismissed), ("unconfirmed", report.unconfirmed))
     if counts := ", ".join(f"{len(entries):,} {word}" for word, entries in closed if entries):
         lines.append(Text(f"Closed: {counts}."))

@@ -70,42 +70,78 @@ _STATUS_IN_TEXT = re.compile(
     r'(?:"status(?:Code)?":\s*|\bstatus(?: code)? |\bHTTP )([45]\d\d)\b|^([45]\d\d)\b'
 )
 
-_COPILOT_HINTS = {
+_Hints = tuple[str, ...]
+"""The hint for a workflow, and the one for a shell where that differs."""
+_COPILOT_HINTS: dict[ModelKind, _Hints] = {
     ModelKind.AUTHENTICATION: (
         "In an organization's repository give the job `permissions: copilot-requests: write`; elsewhere set "
         'copilot-token to a fine-grained token with the account permission "Copilot Requests". '
-        "Classic ghp_ tokens do not work."
+        "Classic ghp_ tokens do not work.",
+        'Set COPILOT_GITHUB_TOKEN to a fine-grained token with the account permission "Copilot Requests". '
+        "Classic ghp_ tokens do not work.",
     ),
     ModelKind.PAYMENT: (
-        "The account that pays has no Copilot credits left: raise its budget, or wait for the next month."
+        "The account that pays has no Copilot credits left: raise its budget, or wait for the next month.",
     ),
     ModelKind.FORBIDDEN: (
         "Copilot refused this account: an organization allows it by the policy "
-        '"Allow use of Copilot CLI billed to the organization", a person by a Copilot plan.'
+        '"Allow use of Copilot CLI billed to the organization", a person by a Copilot plan.',
     ),
-    ModelKind.UNAVAILABLE_MODEL: "Leave `model` empty for Copilot's choice, or name one that it offers.",
+    ModelKind.UNAVAILABLE_MODEL: (
+        "Leave `model` empty for Copilot's choice, or name one that it offers.",
+        "Name one that it offers by --model, or none for Copilot's choice.",
+    ),
 }
-_PROVIDER_HINTS = {
-    ModelKind.AUTHENTICATION: "Correct provider-api-key: the provider did not accept it.",
-    ModelKind.PAYMENT: "The provider's account has no credit left: look at its billing page.",
-    ModelKind.FORBIDDEN: "The provider refused this key: look at what the key may do.",
-    ModelKind.UNAVAILABLE_MODEL: "Correct `model` or provider-base-url: the provider does not know it.",
+_PROVIDER_HINTS: dict[ModelKind, _Hints] = {
+    ModelKind.AUTHENTICATION: (
+        "Correct provider-api-key: the provider did not accept it.",
+        "Correct COPILOT_PROVIDER_API_KEY: the provider did not accept it.",
+    ),
+    ModelKind.PAYMENT: ("The provider's account has no credit left: look at its billing page.",),
+    ModelKind.FORBIDDEN: ("The provider refused this key: look at what the key may do.",),
+    ModelKind.UNAVAILABLE_MODEL: (
+        "Correct `model` or provider-base-url: the provider does not know it.",
+        "Correct --model or COPILOT_PROVIDER_BASE_URL: the provider does not know it.",
+    ),
 }
-_HINTS = {
-    ModelKind.RATE_LIMIT: "Run the job again later, or lower `parallel` in the configuration.",
-    ModelKind.CONTENT_FILTER: "The provider's filter blocked the answer: name the file in `ignore`.",
-    ModelKind.REFUSED: "Another `model` may report as it is asked to.",
-    ModelKind.TOO_LARGE: "Lower `chunk-size` in the configuration, or choose a model with a larger context.",
-    ModelKind.TIMEOUT: "Raise `deadline`, or narrow the review by `paths`.",
-    ModelKind.PROVIDER: "Run the job again; if it happens again, look at the provider's status page.",
-    ModelKind.SIDECAR: "Run the job again; `hunkwise review` of the same commits shows whether it is the CLI.",
+_HINTS: dict[ModelKind, _Hints] = {
+    ModelKind.RATE_LIMIT: ("Run it again later, or lower `parallel` in the configuration.",),
+    ModelKind.CONTENT_FILTER: ("The provider's filter blocked the answer: name the file in `ignore`.",),
+    ModelKind.REFUSED: ("Another `model` may report as it is asked to.",),
+    ModelKind.TOO_LARGE: (
+        "Lower `chunk-size` in the configuration, or choose a model with a larger context.",
+    ),
+    ModelKind.TIMEOUT: ("Raise `deadline`, or narrow the review by `paths`.",),
+    ModelKind.PROVIDER: ("Run it again; if it happens again, look at the provider's status page.",),
+    ModelKind.SIDECAR: (
+        "Run it again; if it happens again, `COPILOT_CLI_PATH` lets you try another version of the Copilot CLI.",
+    ),
 }
+_NO_CONNECTION = re.compile(
+    r"could not connect|error sending request|fetch failed|socket hang up|connection (error|refused|reset|closed)"
+    r"|\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE)\b"
+    r"|certificate|self.signed",
+    re.I,
+)
+"""Texts of the CLI where no HTTP response arrived: a status page would say nothing about it."""
+_CHECK_NETWORK: dict[bool, _Hints] = {
+    True: (
+        "Look at provider-base-url, the network, the proxy and the firewall, then run it again.",
+        "Look at COPILOT_PROVIDER_BASE_URL, the network, the proxy and the firewall, then run it again.",
+    ),
+    False: ("Look at the network, the proxy and the firewall, then run it again.",),
+}
+"""By whether the model is that of a user's provider."""
+_CLI_WORDS = re.compile(
+    r"JSON-RPC Error -?\d+: (Request \S+ failed with message: )?|\s*Check your COPILOT_PROVIDER_\w+[^.]*\."
+)
+"""What the CLI adds to an error: its protocol, and variables of its own that do not apply here."""
 
 
 def fault(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
     """Returns the error of that kind with its hint, which differs for Copilot and a user's provider."""
     by_source = _PROVIDER_HINTS if provider else _COPILOT_HINTS
-    return ModelError(kind, message, by_source.get(kind) or _HINTS.get(kind, ""))
+    return ModelError(kind, message, *(by_source.get(kind) or _HINTS.get(kind, ())))
 
 
 def from_status(status: int | None, message: str, *, provider: bool) -> ModelError:
@@ -116,7 +152,10 @@ def from_status(status: int | None, message: str, *, provider: bool) -> ModelErr
     details = f" It said: {_message_in(text).rstrip('.')}." if text else ""
     source = "The model provider" if provider else "Copilot"
     outcome = f" answered {status}." if status else " could not be asked."
-    return fault(_kind(status, text), f"{source}{outcome}{details}", provider=provider)
+    kind, message = _kind(status, text), f"{source}{outcome}{details}"
+    if kind is ModelKind.PROVIDER and status is None and _NO_CONNECTION.search(text):
+        return ModelError(kind, message, *_CHECK_NETWORK[provider])
+    return fault(kind, message, provider=provider)
 
 
 def _kind(status: int | None, text: str) -> ModelKind:
@@ -142,7 +181,7 @@ def from_sdk(error: Exception, *, provider: bool) -> ModelError:
 def _message_in(text: str) -> str:
     """Returns the server's message if the CLI wraps it in JSON of its own, else the start of the text."""
     inner = (match for pattern in _INNER_MESSAGES if (match := pattern.search(text)))
-    return next((match[1].strip() for match in inner), text[:400])
+    return next((match[1].strip() for match in inner), _CLI_WORDS.sub("", text)[:400])
 
 
 def _status_in(text: str) -> int | None:

@@ -52,7 +52,8 @@ def find_cli(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> CliComman
         return CliCommand(Path(on_path).absolute(), _package_cache(environ), downloaded)
     if downloaded is not None:
         return downloaded
-    raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", install_hint(checkout))
+    hint = "Set COPILOT_CLI_PATH to one."
+    raise ModelError(ModelKind.SIDECAR, "There is no Copilot CLI.", hint, install_hint(checkout))
 
 
 def install_hint(checkout: Path = CHECKOUT) -> str:

@@ -95,7 +95,7 @@ def refuse_unsafe(environ: Mapping[str, str]) -> None:
         raise SettingsError(
             [
                 "COPILOT_ALLOW_ALL is set: it lets the Copilot CLI run whatever a model asks for. "
-                "Remove it from this job's `env`."
+                "Remove it from the environment."
             ]
         )
 
@@ -161,7 +161,7 @@ class Isolation:
             raise ModelError(
                 ModelKind.SIDECAR,
                 f"{path} is outside of {self.root}, which is all that the Copilot CLI can see here.",
-                "Remove COPILOT_CLI_PATH and COPILOT_PKG_CACHE_HOME from this step: the image has a CLI.",
+                "Remove COPILOT_CLI_PATH and COPILOT_PKG_CACHE_HOME from the environment: the image has a CLI.",
             )
         return Path("/") / path.relative_to(self.root)
 
@@ -202,7 +202,7 @@ def isolation(environ: Mapping[str, str]) -> Isolation | None:
         raise ModelError(
             ModelKind.SIDECAR,
             f"{ROOT_VARIABLE} names {root}, which is not a root folder for the Copilot CLI.",
-            "Remove it from this step's environment: the image sets it.",
+            "Remove it from the environment: the image sets it.",
         )
     return Isolation(Path(root))
 

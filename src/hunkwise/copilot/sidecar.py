@@ -92,7 +92,7 @@ class CliProcess:
         return ModelError(
             ModelKind.SIDECAR,
             f"The Copilot CLI ended {how}." + (f" It said: {output}" if output else ""),
-            "Run the job again; if it happens again, `COPILOT_CLI_PATH` lets you try another version.",
+            "Run it again; if it happens again, `COPILOT_CLI_PATH` lets you try another version.",
         )
 
     def _last_output(self) -> str:
@@ -113,7 +113,7 @@ class CliProcess:
             raise ModelError(
                 ModelKind.SIDECAR,
                 f"The Copilot CLI did not listen within {seconds:.0f} seconds.",
-                "Look at the runner's load and disk, then run the job again.",
+                "Look at the machine's load and disk, then run it again.",
             )
         if self._is_ours(port.result()) is False:
             raise ModelError(
@@ -324,6 +324,7 @@ class Sidecar:
             failure = ModelError(
                 ModelKind.SIDECAR,
                 f"The Copilot CLI could not be started: {error}.",
+                "Look at the space on the disk and the rights of its folder.",
                 f"Look at the space on the disk and the rights of its folder. {install_hint()}",
             )
             if not self.fall_back(failure):

@@ -32,6 +32,14 @@ class Check:
     said: str
     remedy: str = ""
     """One sentence; empty if `said` already ends with it, as the faults of the settings do."""
+    shell_remedy: str = ""
+    """The remedy in a shell; empty if `remedy` is for both."""
+    shell_said: str = ""
+    """The result in a shell; empty if `said` is for both."""
+
+    def in_shell(self) -> Check:
+        """Returns the check with the words for a shell."""
+        return replace(self, said=self.shell_said or self.said, remedy=self.shell_remedy or self.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,10 @@ class Section:
 
     title: str
     checks: tuple[Check, ...]
+
+    def in_shell(self) -> Section:
+        """Returns the section with the remedies for a shell."""
+        return replace(self, checks=tuple(check.in_shell() for check in self.checks))
 
 
 def ok(name: str, text: str) -> Check:
@@ -54,8 +66,13 @@ def wrong(name: str, text: str, remedy: str = "") -> Check:
     return Check(name, CheckState.WRONG, text, remedy)
 
 
-def fault(name: str, text: str, remedy: str) -> Check:
-    return Check(name, CheckState.FAULT, text, remedy)
+def fault(name: str, text: str, remedy: str, shell_remedy: str = "") -> Check:
+    return Check(name, CheckState.FAULT, text, remedy, shell_remedy)
+
+
+def error_check(name: str, error: Error, lead: str = "") -> Check:
+    """Returns the fault of an error; `lead` is put before its message."""
+    return fault(name, f"{lead}{error.message}", error.hint, error.shell_hint)
 
 
 def unchecked(name: str, why: str) -> Check:
@@ -65,8 +82,9 @@ def unchecked(name: str, why: str) -> Check:
 def failed(name: str, error: Error) -> tuple[Check, ...]:
     """Returns the checks of an error: one for each fault of the settings, else one with its remedy."""
     if isinstance(error, SettingsError):
-        return tuple(wrong(name, message) for message in error.faults)
-    return (fault(name, error.message, error.hint),)
+        faults = zip(error.faults, error.shell_faults, strict=True)
+        return tuple(replace(wrong(name, message), shell_said=in_shell) for message, in_shell in faults)
+    return (error_check(name, error),)
 
 
 def verdict(sections: Iterable[Section]) -> ExitCode:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hunkwise import __version__
 from hunkwise.actions import Runner, inert
-from hunkwise.commands.backend import secrets_of
+from hunkwise.commands.backend import no_model_error, secrets_of
 from hunkwise.commands.signals import stoppable
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, find_cli
 from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
@@ -28,7 +28,7 @@ from hunkwise.doctor.checks import (
     Section,
     as_json,
     as_text,
-    fault,
+    error_check,
     unchecked,
     verdict,
     warning,
@@ -79,10 +79,11 @@ def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         settings = read_settings(arguments, environ, stack)
         unmasked = list(_Checkup(settings, environ, offline=arguments.offline).sections())
     mask = Mask(secrets)
-    sections = [mask.section(section) for section in unmasked]
+    job = is_job(environ)
+    sections = [mask.section(section if job else section.in_shell()) for section in unmasked]
     if arguments.format == "json":
         sys.stdout.write(inert(json.dumps(as_json(sections, __version__), indent=1)) + "\n")
-    elif is_job(environ):
+    elif job:
         _log(sections, secrets, actions=environ.get("GITHUB_ACTIONS") == "true")
     else:
         sys.stdout.write(as_text(sections, f"hunkwise {__version__}: checkup of this shell") + "\n")
@@ -173,22 +174,22 @@ class _Checkup:
         except GitHubError:
             return ConfigCheck((unchecked("Configuration", "GitHub does not give the pull request"),))
         except RepositoryError as error:
-            remedy = error.hint or "Name the folder of a clone by --repository."
-            return ConfigCheck((warning("Configuration", error.message, remedy),))
+            check = warning("Configuration", error.message, error.hint)
+            return ConfigCheck((replace(check, shell_remedy=error.shell_hint),))
         finally:
             github.close()
 
     def _cli(
         self, settings: ReviewSettings | None, config: Config | None
     ) -> tuple[tuple[Check, ...], CliStatus | None]:
-        if settings is not None and settings.backend is None:
+        if settings is not None and settings.asks_nothing:
             return (unchecked("Program", _PUBLISHING),), None
         if settings is not None and settings.addresses and self.offline:
             return (unchecked("Program", f"copilot-url is not asked with {_OFFLINE}"),), None
         try:
             seen = self._try_cli(settings, config)
         except ModelError as error:
-            return (fault("Program", error.message, error.hint),), None
+            return (error_check("Program", error),), None
         return tuple(program_checks(seen, CLI_VERSION, SDK_VERSION)), seen
 
     def _try_cli(self, settings: ReviewSettings | None, config: Config | None) -> CliStatus:
@@ -202,8 +203,11 @@ class _Checkup:
     def _model(
         self, settings: ReviewSettings | None, seen: CliStatus | None, config: Config | None
     ) -> Iterator[Check]:
-        if settings is None or settings.backend is None:
+        if settings is None or settings.asks_nothing:
             yield unchecked("Model", _SETTINGS if settings is None else _PUBLISHING)
+            return
+        if settings.backend is None:
+            yield error_check("Model", no_model_error())
             return
         model = config.model if config else settings.backend.model
         if settings.backend.demo:
@@ -218,7 +222,7 @@ class _Checkup:
             yield from copilot_checks(seen, model)
 
     def _isolation(self, settings: ReviewSettings | None, seen: CliStatus | None) -> Iterator[Check]:
-        if settings is not None and settings.backend is None:
+        if settings is not None and settings.asks_nothing:
             yield unchecked("Set apart", _PUBLISHING)
             return
         if settings is not None and settings.addresses:
@@ -240,4 +244,4 @@ class _Checkup:
             hidden = [path for path in paths if not (apart.root / path.relative_to(path.anchor)).exists()]
             yield from attempt_checks(probe_isolation(apart, hidden), apart.uid)
         except ModelError as error:
-            yield fault("Set apart", error.message, error.hint)
+            yield error_check("Set apart", error)

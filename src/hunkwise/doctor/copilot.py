@@ -21,7 +21,7 @@ from hunkwise.copilot.find_cli import CliCommand, install_hint
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.procfs import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
-from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
+from hunkwise.doctor.checks import Check, error_check, fault, ok, unchecked, warning
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.models import wait_unless
 from hunkwise.settings.inputs import Provider
@@ -30,7 +30,7 @@ _SLOW = 5.0
 """Seconds. An unpacked CLI listens after 0.02 to 0.6 s, one that unpacks itself first after about 2 s."""
 _LEADS = {
     ModelKind.AUTHENTICATION: "the token was not accepted",
-    ModelKind.FORBIDDEN: "refused by a policy, by a plan without Copilot, or because the job lacks the permission",
+    ModelKind.FORBIDDEN: "refused by a policy, by a plan without Copilot, or for want of a permission",
     ModelKind.PAYMENT: "the token was accepted, and nothing is left to spend",
     ModelKind.RATE_LIMIT: "the token was accepted, and its rate limit is reached",
 }
@@ -82,13 +82,12 @@ def copilot_checks(seen: CliStatus, model: str | None) -> Iterator[Check]:
     """Checks Copilot's answer; distinguishes authentication, policy and a missing model."""
     refusal = seen.refusal
     if refusal is not None and refusal.kind is not ModelKind.UNAVAILABLE_MODEL:
-        lead = f"{_LEADS[refusal.kind]}. " if refusal.kind in _LEADS else ""
-        yield fault("Copilot", f"{lead}{refusal.message}", refusal.hint)
+        yield error_check("Copilot", refusal, f"{_LEADS[refusal.kind]}. " if refusal.kind in _LEADS else "")
         yield unchecked("Model", "Copilot lists none")
         return
     yield ok("Copilot", f"accepts the token, and offers {_listed(seen.models)}")
     if refusal is not None:
-        yield fault("Model", refusal.message, refusal.hint)
+        yield error_check("Model", refusal)
     else:
         yield ok("Model", f"{model}, which Copilot offers" if model else "Copilot's choice")
 
@@ -102,7 +101,10 @@ def _listed(models: tuple[str, ...]) -> str:
 
 _PROVIDER_SECONDS = 10.0
 _OF_A_PROXY = (407, 502, 503, 504)
-_CHECK_ADDRESS = "Check provider-base-url, the proxy settings and the network."
+_CHECK_ADDRESS = (
+    "Check provider-base-url, the proxy settings and the network.",
+    "Check COPILOT_PROVIDER_BASE_URL, the proxy settings and the network.",
+)
 _CHECK_CERTIFICATES = "Set NODE_EXTRA_CA_CERTS to the file of your certificate authority."
 
 
@@ -128,11 +130,11 @@ def _address_check(base_url: str, environ: Mapping[str, str]) -> Check:
             message = f"{address} has a certificate that could not be verified: {error.reason.reason or error.reason}."
             return fault("Provider", message, _CHECK_CERTIFICATES)
         return fault(
-            "Provider", f"{address} could not be reached: {_describe(error.reason)}.", _CHECK_ADDRESS
+            "Provider", f"{address} could not be reached: {_describe(error.reason)}.", *_CHECK_ADDRESS
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
         message = f"{address} gave no answer that is HTTP: {type(error).__name__}."
-        return fault("Provider", message, _CHECK_ADDRESS)
+        return fault("Provider", message, *_CHECK_ADDRESS)
     if status in _OF_A_PROXY:
         message = f"{address} answered {status}, which a proxy may have sent."
         return warning("Provider", message, "Look whether the provider is up, and at the proxy settings.")

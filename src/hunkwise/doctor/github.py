@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from hunkwise.doctor.checks import Check, fault, ok, unchecked, warning
+from hunkwise.doctor.checks import Check, error_check, ok, unchecked, warning
 from hunkwise.doctor.settings import ConfigLocation, ReviewSettings
 from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.github.client import ApiTree, GitHub
@@ -62,13 +62,13 @@ def _path(repository: str | None, number: int | None) -> str:
 
 def _error_checks(error: GitHubError, api_url: str, name: str) -> Iterator[Check]:
     if error.kind is GitHubErrorKind.UNAVAILABLE:
-        yield fault("Server", error.message, error.hint)
+        yield error_check("Server", error)
         return
     yield ok("Server", f"{api_url} answers")
     if error.kind is GitHubErrorKind.AUTHENTICATION:
-        yield fault("Token", error.message, error.hint)
+        yield error_check("Token", error)
         return
-    yield fault("Rate limit" if error.kind is GitHubErrorKind.RATE_LIMIT else name, error.message, error.hint)
+    yield error_check("Rate limit" if error.kind is GitHubErrorKind.RATE_LIMIT else name, error)
 
 
 def _rate_limit_check(headers: Mapping[str, str], now: float) -> Check:
@@ -80,7 +80,7 @@ def _rate_limit_check(headers: Mapping[str, str], now: float) -> Check:
     if reset is not None and reset <= _LAST_TIME and reset > now:
         message += f" until {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC"
     if left < _FEW:
-        return warning("Rate limit", f"{message}.", "Wait until then, or let fewer jobs share this token.")
+        return warning("Rate limit", f"{message}.", "Wait until then, or let fewer runs share this token.")
     return ok("Rate limit", message)
 
 
@@ -136,7 +136,7 @@ def config_location(settings: ReviewSettings, github: GitHub | None) -> ConfigLo
 def _working_tree(folder: Path | None, git: Git | None) -> ConfigLocation:
     """Returns the working tree, as for `hunkwise review` without options. Raises RepositoryError without a clone."""
     if folder is None or git is None:
-        raise RepositoryError("--repository does not name a folder.", "Name the folder of a clone.")
+        raise RepositoryError("--repository does not name a folder.", "", "Name the folder of a clone.")
     git.resolve("HEAD")
     return ConfigLocation(WorkingTree(folder), "the working tree")
 

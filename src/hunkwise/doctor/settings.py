@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, failed, ok, unchecked, warning, wrong
 from hunkwise.domain.pull_request import CommitFiles
-from hunkwise.errors import Error, SettingsError
+from hunkwise.errors import Error, ModelError, SettingsError
 from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.flows.template_check import RunKind, check_templates
 from hunkwise.settings.audit_inputs import AuditTask
@@ -23,17 +23,16 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.events import EVENTS, CommandTask, PublishTask, ReviewTask, Task
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host
-from hunkwise.settings.parsing import DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
+from hunkwise.settings.parsing import CLASSIC_PREFIX, DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
 
 TWO_JOBS = "examples/workflows/two-jobs.yml"
 _KINDS = (
     ("github_pat_", "a fine-grained personal access token"),
     ("ghs_", "a token of an app's installation, such as a job's GITHUB_TOKEN"),
-    ("ghp_", "a classic personal access token"),
+    (CLASSIC_PREFIX, "a classic personal access token"),
     ("gho_", "an OAuth token"),
     ("ghu_", "an app's token for a person"),
 )
-_CLASSIC = "ghp_"
 _NEED = (
     'Give the job "permissions: copilot-requests: write", or use a fine-grained token with the account permission'
     ' "Copilot Requests".'
@@ -108,7 +107,7 @@ def _github_check(tokens: TokenSettings) -> Check:
     if tokens.github is None:
         return unchecked("GITHUB_TOKEN", "it is not set, and only `--pr` needs it")
     name = "github-token" if tokens.job else "GITHUB_TOKEN"
-    if tokens.github.startswith(_CLASSIC):
+    if tokens.github.startswith(CLASSIC_PREFIX):
         message = "is a classic personal access token, which reaches all that its account can reach."
         return warning(name, message, "Use the job's own ${{ github.token }}, or a fine-grained token.")
     return ok(name, kind_of(tokens.github))
@@ -127,7 +126,7 @@ def _copilot_check(tokens: TokenSettings) -> Check:
     token = tokens.copilot or tokens.github
     if token is None:
         return wrong(name, "is not set, and neither is github-token.", _NEED)
-    if token.startswith(_CLASSIC):
+    if token.startswith(CLASSIC_PREFIX):
         return wrong(name, "is a classic personal access token (ghp_), which Copilot does not accept.", _NEED)
     return ok(
         name, kind_of(token) if tokens.copilot else f"is not set: github-token is used, {kind_of(token)}"
@@ -264,7 +263,7 @@ class ReviewSettings:
     config_path: str = DEFAULT_CONFIG_PATH
     overrides: Mapping[str, object] = field(default_factory=dict)
     backend: Backend | None = None
-    """The model backend; None where no model is asked: a report is published, or an audit is planned or merged."""
+    """The model backend; None in a shell where none is set up, and where no model is asked (`asks_nothing`)."""
     addresses: tuple[Address, ...] = ()
     """Addresses of running CLIs; if empty, a CLI is started."""
     environment: RunnerEnvironment | None = None
@@ -276,6 +275,11 @@ class ReviewSettings:
     def audits(self) -> bool:
         """True if the run is an audit."""
         return self.kinds == (RunKind.AUDIT,)
+
+    @property
+    def asks_nothing(self) -> bool:
+        """True in a job that asks no model: a report is published, or an audit is planned or merged."""
+        return self.job and self.backend is None
 
     @property
     def copilot(self) -> bool:
@@ -315,7 +319,9 @@ def read_settings(
 def _read_shell(
     arguments: argparse.Namespace, environ: Mapping[str, str], stack: ExitStack
 ) -> SettingsChecks:
-    backend = select_backend(arguments.model, environ, stack)
+    backend = None
+    with suppress(ModelError):  # none is set up, which the check of the model reports
+        backend = select_backend(arguments.model, environ, stack)
     checkout = Path(arguments.repository)
     pull_request = requested_pull_request(arguments.pr, checkout, environ) if arguments.pr else None
     review = ReviewSettings(
@@ -326,7 +332,7 @@ def _read_shell(
         number=pull_request.number if pull_request else None,
         checkout=checkout if checkout.is_dir() else None,
         config_path=parse_config_path(arguments.config, "--config"),
-        overrides=backend.overrides(),
+        overrides=backend.overrides() if backend is not None else {},
         backend=backend,
         kinds=(RunKind.PULL_REQUEST,) if pull_request else (RunKind.PULL_REQUEST, RunKind.RANGE),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
@@ -131,6 +132,13 @@ class Finding:
     def code(self) -> str:
         """The `code_key` of the anchored lines; empty without an anchor."""
         return code_key(self.anchor.code) if self.anchor else ""
+
+
+def joint_confidence(findings: Iterable[Finding]) -> float | None:
+    """Returns the confidence in what all of these findings say: the highest one; None if one of them has none."""
+    stated = [finding.confidence for finding in findings]
+    known = [confidence for confidence in stated if confidence is not None]
+    return max(known) if known and len(known) == len(stated) else None
 
 
 def code_key(code: str) -> str:

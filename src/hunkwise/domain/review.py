@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from hunkwise.domain.diff import FileDiff
@@ -182,25 +182,33 @@ class ReviewFault:
     kind: str
     message: str
     hint: str = ""
+    shell_hint: str = ""
+    """How to fix it in a shell; empty if `hint` is for both. It is not published."""
+
+    def in_shell(self) -> ReviewFault:
+        """Returns the fault with the hint for a shell."""
+        return replace(self, hint=self.shell_hint or self.hint)
 
 
 class Suppression(StrEnum):
-    """Why the verification took a finding out of the comments."""
+    """Why a finding that a model reported gets no comment."""
 
     REFUTED = "refuted"
     MERGED = "merged"
     """Another finding says the same."""
     NOT_WORTH_COMMENT = "not-worth-comment"
     """It is true, and too small for a comment: the summary lists it."""
+    LOW_CONFIDENCE = "low-confidence"
+    """The model is less sure than `min-confidence` asks for: the summary lists it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressedFinding:
-    """A finding that the verification took out of the comments, and why. It is in the report and never posted."""
+    """A finding without a comment, and why. It is in the report; the summary lists some kinds."""
 
     finding: Finding
     reason: str
-    """The verification's evidence; untrusted text."""
+    """The verification's evidence, which is untrusted text, or the setting that it does not meet."""
     kind: Suppression = Suppression.REFUTED
 
 
@@ -239,6 +247,15 @@ class Review:
     """`flows.prompting.settings_digest`: a digest of the settings that decide what is looked for."""
     carried_lines: int = 0
     """Changed lines, counted in the coverage, that an earlier run reviewed."""
+
+    def in_shell(self) -> Review:
+        """Returns the review with the hints for a shell."""
+        return replace(self, faults=tuple(fault.in_shell() for fault in self.faults))
+
+    @property
+    def low_confidence(self) -> tuple[SuppressedFinding, ...]:
+        """The findings below `min-confidence`."""
+        return tuple(entry for entry in self.suppressed if entry.kind is Suppression.LOW_CONFIDENCE)
 
     @property
     def highest(self) -> Severity | None:

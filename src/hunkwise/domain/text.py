@@ -109,6 +109,11 @@ def joined(blocks: Iterable[str]) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
+def as_percent(share: float) -> str:
+    """Returns a share from 0 to 1 as `55 %`, with one decimal place where it has one."""
+    return f"{round(share * 100, 1):g} %"
+
+
 def count(number: int, noun: str) -> str:
     """Returns, for example, `1 finding` or `2 findings`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -253,7 +253,10 @@ def _faults(errors: Iterable[ModelError]) -> list[ReviewFault]:
     by_kind: dict[ModelKind, list[ModelError]] = {}
     for error in errors:
         by_kind.setdefault(error.kind, []).append(error)
-    return [ReviewFault(str(kind), _message(same), same[0].hint) for kind, same in by_kind.items()]
+    return [
+        ReviewFault(str(kind), _message(same), same[0].hint, same[0].shell_hint)
+        for kind, same in by_kind.items()
+    ]
 
 
 def _template_faults(errors: Iterable[SettingsError]) -> Iterable[ReviewFault]:

@@ -109,7 +109,7 @@ async def answer(
     except ModelError as error:
         if not prepared.collector.report.text:
             raise
-        faults = (ReviewFault(str(error.kind), error.message, error.hint),)
+        faults = (ReviewFault(str(error.kind), error.message, error.hint, error.shell_hint),)
     finally:
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)

@@ -10,7 +10,7 @@ from datetime import date
 from hunkwise.domain.audit import DismissedAlert, TreeFile
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.finding import severity_order
-from hunkwise.domain.review import ReviewFault, SkipReason, Usage
+from hunkwise.domain.review import ReviewFault, SkipReason, SuppressedFinding, Usage
 from hunkwise.domain.text import count, plain
 from hunkwise.errors import RepositoryError
 from hunkwise.flows.audit_planning import (
@@ -123,6 +123,8 @@ class AuditMerge:
     faults: tuple[ReviewFault, ...] = ()
     notes: tuple[str, ...] = ()
     demo: bool = False
+    low_confidence: tuple[SuppressedFinding, ...] = ()
+    """Findings below `min-confidence` that this audit raised; the ledger has none of them."""
 
 
 def merge_audit(
@@ -142,7 +144,7 @@ def merge_audit(
     listing = repository.files(head) or ()
     state = _current_state(plan, live, listing)
     usable = [part for part in parts if part.settings == plan.state.settings]
-    reported = {finding.path for part in parts for finding in part.findings}
+    reported = {finding.path for part in parts for finding in (*part.findings, *part.suppressed)}
     recorded = {entry.record.path for entry in state.entries}
     paths = sorted({*reported, *recorded, *(plan.renames.get(path, path) for path in recorded)})
     files = repository.diff(head, paths)
@@ -158,6 +160,7 @@ def merge_audit(
         dismissals=dismissals,
         today=plan.today,
         baseline=baseline,
+        unsure=[entry.finding for review in reviews for entry in review.low_confidence],
     )
     usage = sum((review.usage for review in reviews), Usage())
     failed, notes = _missing_reports(plan, parts)
@@ -183,6 +186,9 @@ def merge_audit(
         tuple(dict.fromkeys(fault for review in reviews for fault in review.faults)),
         tuple(dict.fromkeys((*plan.notes, *notes, *(note for review in reviews for note in review.notes)))),
         any(review.demo for review in reviews),
+        tuple(
+            entry for review in reviews for entry in review.low_confidence if entry.finding in update.unsure
+        ),
     )
 
 
@@ -200,6 +206,7 @@ def _current_state(plan: AuditPlan, live: AuditState | None, listing: Sequence[T
             f"Another audit, of the commit {live.tree[:12]}, has ended since this one was planned: nothing was "
             "written.",
             "Run the audit again. `concurrency` in the workflow keeps two audits from running at once.",
+            "Run the audit again.",
         )
     current = replace(state, entries=live.entries, weeks=live.weeks, total=live.total, runs=live.runs)
     if live.settings != state.settings or live.lap < state.lap or live.files != len(listing):
@@ -335,6 +342,7 @@ def report_of(
         budgets=_budgets(config),
         server_url=server_url,
         demo=merged.demo,
+        suppressed=merged.low_confidence,
     )
 
 

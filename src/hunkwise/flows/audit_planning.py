@@ -99,8 +99,8 @@ def plan_audit(request: AuditRequest, repository: AuditRepository) -> AuditPlan:
     activity = repository.activity(head)
     if activity is None:
         notes += (
-            "The clone has no history, so that path weights and sizes alone decide which files are read first: "
-            "use `fetch-depth: 0`.",
+            "The clone is shallow, so that path weights and sizes alone decide which files are read first: "
+            "fetch its whole history.",
         )
     ordered = order_files(
         selection.eligible,

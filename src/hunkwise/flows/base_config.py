@@ -154,7 +154,8 @@ def read_config_text(
     folder = path.rpartition("/")[0]
     others += [f"{folder}/{name}".lstrip("/") for name in commit.list(folder) or ()]
     near = did_you_mean(path, others) or "."
-    raise SettingsError([f'There is no {path} in {where}: correct the input "config" or --config{near}'])
+    missing = f"There is no {path} in {where}: correct"
+    raise SettingsError([f'{missing} the input "config"{near}'], [f"{missing} --config{near}"])
 
 
 def _read_templates(

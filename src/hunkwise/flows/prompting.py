@@ -193,5 +193,6 @@ def settings_digest(
 
 
 def _effective_values(prompt: PromptSettings, config: Config) -> dict[str, Any]:
-    """Returns the prompt's settings with the minimum severity that is in effect."""
-    return prompt_values(prompt, prompt.min_severity or config.min_severity)
+    """Returns the prompt's settings with the minimum severity and confidence that are in effect."""
+    values = prompt_values(prompt, prompt.min_severity or config.min_severity)
+    return values | {"min_confidence": config.min_confidence_of(prompt.name)}

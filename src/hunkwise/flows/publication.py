@@ -167,7 +167,7 @@ class Publication:
             now = self._reread_conversation()
         except GitHubError as error:
             message = f"Nothing was posted, as the conversation could not be read: {error.message}"
-            fault = ReviewFault(f"github {error.kind}", message, error.hint)
+            fault = ReviewFault(f"github {error.kind}", message, error.hint, error.shell_hint)
             return self._finish(plan, PostResult(fault=fault))
         if not now.viewer:
             return self._finish(plan, PostResult(fault=_UNKNOWN_VIEWER))

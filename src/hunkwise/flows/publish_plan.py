@@ -13,6 +13,7 @@ from hunkwise.domain.finding import (
     RecheckState,
     Severity,
     code_key,
+    joint_confidence,
     reading_order,
 )
 from hunkwise.domain.pull_request import Conversation
@@ -23,8 +24,10 @@ from hunkwise.domain.review import (
     Review,
     ReviewEvent,
     SkipReason,
+    SuppressedFinding,
     Suppression,
 )
+from hunkwise.domain.text import as_percent
 from hunkwise.plan.incremental import file_key, hunk_keys
 from hunkwise.publish.conclusion import (
     Gates,
@@ -36,6 +39,7 @@ from hunkwise.publish.conclusion import (
 )
 from hunkwise.publish.placement import PublishedFinding, destinations, unposted
 from hunkwise.publish.sanitize import fence
+from hunkwise.settings.config import Config
 from hunkwise.tracking.markers import HiddenState, PreviousFinding
 from hunkwise.tracking.previous import raised_before
 from hunkwise.tracking.reconcile import Reconciliation, reconcile
@@ -55,29 +59,47 @@ def merge(findings: Iterable[Finding], min_severity: Severity) -> tuple[tuple[Fi
     candidates = [finding for finding in all_findings if finding.severity >= min_severity]
     candidates.sort(key=lambda finding: (-finding.severity, -len(finding.body), finding.title, finding.body))
     kept: list[Finding] = []
-    titles: set[tuple[str, range | None, str, str]] = set()
+    titles: dict[tuple[str, range | None, str, str], int] = {}
     by_fingerprint: dict[tuple[str, str], list[int]] = {}
     for finding in candidates:
         title = _title_key(finding)
-        if title in titles:
+        if (same := titles.get(title)) is not None:
+            kept[same] = replace(kept[same], confidence=joint_confidence((kept[same], finding)))
             continue
-        titles.add(title)
         indexes = by_fingerprint.setdefault((finding.path, finding.fingerprint), [])
         duplicate = next((index for index in indexes if _overlap(finding, kept[index])), None)
         if duplicate is not None and len(kept[duplicate].body) + len(finding.body) <= _MAX_BODY:
             kept[duplicate] = _append(kept[duplicate], finding)
+            titles[title] = duplicate
             continue
         indexes.append(len(kept))
+        titles[title] = len(kept)
         kept.append(finding)
     kept.sort(key=reading_order)
     return tuple(kept), len(all_findings) - len(kept)
+
+
+def split_by_confidence(
+    findings: Iterable[Finding], config: Config
+) -> tuple[tuple[Finding, ...], tuple[SuppressedFinding, ...]]:
+    """Returns the findings that may get a comment, and those that are below `min-confidence`."""
+    kept: list[Finding] = []
+    unsure: list[SuppressedFinding] = []
+    for finding in findings:
+        least = config.min_confidence_of(finding.prompt)
+        if finding.confidence is None or finding.confidence >= least:
+            kept.append(finding)
+        else:
+            reason = f"Below `min-confidence` ({as_percent(least)})"
+            unsure.append(SuppressedFinding(finding, reason, Suppression.LOW_CONFIDENCE))
+    return tuple(kept), tuple(unsure)
 
 
 def _append(finding: Finding, other: Finding) -> Finding:
     body = f"{finding.body}\n\n**Also:** {other.title}\n\n{other.body}"
     if other.suggestion is not None and other.suggestion != finding.suggestion:
         body += f"\n\n{fence(other.suggestion)}"
-    return replace(finding, body=body)
+    return replace(finding, body=body, confidence=joint_confidence((finding, other)))
 
 
 def _title_key(finding: Finding) -> tuple[str, range | None, str, str]:
@@ -135,12 +157,20 @@ class PublishPlan:
     @cached_property
     def reconciliation(self) -> Reconciliation:
         """The findings that are new, still open from earlier runs, fixed or dismissed."""
+        unsure = {_without_place(entry.finding) for entry in self.run_review.low_confidence}
+        new = (finding for finding in self._reconciled.post if _without_place(finding) not in unsure)
+        return replace(self._reconciled, post=tuple(new))
+
+    @cached_property
+    def _reconciled(self) -> Reconciliation:
+        """The same, and those below `min-confidence` are new too: one that was raised before stays open by them."""
+        found = (*self.run_review.findings, *(entry.finding for entry in self.run_review.low_confidence))
         if self.conversation is None:
-            return Reconciliation(post=self.run_review.findings)
+            return Reconciliation(post=found)
         # A file skipped on purpose was not reviewed either: whether a finding in it is fixed is unknown.
         unread = {file.path for file in self.run_review.coverage.files if _is_unread(file)}
         return reconcile(
-            self.run_review.findings,
+            found,
             raised_before(self.remembered, self.conversation),
             self.conversation,
             self.run_review.files,
@@ -164,10 +194,16 @@ class PublishPlan:
     @cached_property
     def review(self) -> Review:
         """The review with all open findings: gates and counts use these, not the new ones alone."""
+        new = set(map(_without_place, self._reconciled.post))
         open_findings = [*self.reconciliation.post, *(kept.finding for kept in self.reconciliation.kept)]
         return replace(
             self.run_review,
             findings=tuple(sorted(open_findings, key=reading_order)),
+            suppressed=tuple(
+                entry
+                for entry in self.run_review.suppressed
+                if entry.kind is not Suppression.LOW_CONFIDENCE or _without_place(entry.finding) in new
+            ),
             dropped=self.run_review.dropped + self.reconciliation.repeated,
         )
 
@@ -286,6 +322,11 @@ class PublishPlan:
             else NO_SUMMARY,
             paused=self.remembered.paused if self.remembered else None,
         )
+
+
+def _without_place(finding: Finding) -> Finding:
+    """Returns the finding without its lines, which `reconcile` may move to the other side."""
+    return replace(finding, anchor=None)
 
 
 def _is_on_pull_request(level: Destination) -> bool:

@@ -28,7 +28,7 @@ from hunkwise.flows.planning import (
     refuted_again,
 )
 from hunkwise.flows.prompting import PromptWriter, settings_digest
-from hunkwise.flows.publish_plan import merge
+from hunkwise.flows.publish_plan import merge, split_by_confidence
 from hunkwise.flows.summary import Summarizer, SummaryResult
 from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import Claim, Verifier
@@ -183,11 +183,12 @@ def assemble(request: ReviewRequest, prepared: PreparedReview, result: RunResult
     if result.interrupted:
         faults = (*faults, ReviewFault("interrupted", "The run was stopped from outside before it was done."))
     usage = sum(result.spent.values(), Usage())
+    findings, unsure = split_by_confidence(result.verification.findings, config)
     stage_models = [model for model in (config.verify_model, config.summary_model) if model is not None]
     return Review(
         head_sha=request.snapshot.pull_request.head_sha,
-        findings=result.verification.findings,
-        suppressed=result.verification.suppressed,
+        findings=findings,
+        suppressed=(*result.verification.suppressed, *unsure),
         rechecks=result.rechecks,
         coverage=analysis.coverage,
         usage=usage,

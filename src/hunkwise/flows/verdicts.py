@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification
+from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Verification, joint_confidence
 from hunkwise.domain.review import ReviewFault, SuppressedFinding, Suppression
 from hunkwise.domain.text import cut
 from hunkwise.prompts.report_verdicts import Verdict, VerdictCollector
@@ -36,6 +36,7 @@ class MissingVerdict:
     kind: str
     message: str
     hint: str = ""
+    shell_hint: str = ""
 
 
 INTERRUPTED: Final = MissingVerdict(
@@ -182,11 +183,12 @@ def _with_merged(finding: Finding, others: Sequence[Finding]) -> Finding:
     severity = finding.severity
     if finding.check is not Verification.LOWERED:
         severity = max(severity, *(other.severity for other in others))
+    finding = replace(finding, severity=severity, confidence=joint_confidence((finding, *others)))
     if not places:
-        return replace(finding, severity=severity)
+        return finding
     more = len(places) - _MAX_MERGED
     listed = ", ".join([*list(places)[:_MAX_MERGED], *([f"{more:,} more places"] if more > 0 else [])])
-    return replace(finding, severity=severity, body=f"{finding.body}\n\n**The same:** {listed}.")
+    return replace(finding, body=f"{finding.body}\n\n**The same:** {listed}.")
 
 
 def _place(finding: Finding) -> str:
@@ -200,7 +202,10 @@ def _faults(missing: Iterable[MissingVerdict]) -> tuple[ReviewFault, ...]:
     by_kind: dict[str, list[MissingVerdict]] = {}
     for reason in missing:
         by_kind.setdefault(reason.kind, []).append(reason)
-    return tuple(ReviewFault(_FAULT_KIND, _sentence(same), same[0].hint) for same in by_kind.values())
+    return tuple(
+        ReviewFault(_FAULT_KIND, _sentence(same), same[0].hint, same[0].shell_hint)
+        for same in by_kind.values()
+    )
 
 
 def _sentence(same: Sequence[MissingVerdict]) -> str:

@@ -320,7 +320,7 @@ class Verifier:
             if error.kind is ModelKind.TOO_LARGE and not collector.answered and splits < MAX_SPLITS:
                 smaller = batch.halves
             else:
-                missing = MissingVerdict(str(error.kind), error.message, error.hint)
+                missing = MissingVerdict(str(error.kind), error.message, error.hint, error.shell_hint)
         except SettingsError as error:
             missing = MissingVerdict("template", error.message)
         finally:

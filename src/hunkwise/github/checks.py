@@ -115,11 +115,14 @@ def _as_request(output: CheckOutput) -> dict[str, Any]:
 _MAX_BYTES = 10 * 1024 * 1024  # of the compressed file: https://docs.github.com/rest/code-scanning
 _TOO_LARGE = (
     "GitHub takes no more than 10 MB of compressed SARIF: "
-    "raise `min-severity`, or take the file from the output `sarif`."
+    "raise `min-severity`, or take the file from the output `sarif`.",
+    "GitHub takes no more than 10 MB of compressed SARIF: raise `min-severity`, or use `--format sarif`.",
 )
 _PERMISSION = (
     "Give the job `permissions: security-events: write`, and see that code scanning is available in the "
-    "repository; the SARIF file is at the output `sarif` in any case."
+    "repository; the SARIF file is at the output `sarif` in any case.",
+    'Give the token in GITHUB_TOKEN the permission "Code scanning alerts: read and write", and see that code scanning '
+    "is available in the repository; `--format sarif` prints the file in any case.",
 )
 _REFUSED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND)
 
@@ -137,7 +140,7 @@ class CodeScanning:
         if len(compressed) > _MAX_BYTES:
             size = f"{len(compressed) / 1024 / 1024:.1f} MB"
             raise GitHubError(
-                GitHubErrorKind.INVALID, f"The SARIF file is too large to upload: {size}.", _TOO_LARGE
+                GitHubErrorKind.INVALID, f"The SARIF file is too large to upload: {size}.", *_TOO_LARGE
             )
         body = {
             "commit_sha": commit_sha,
@@ -150,4 +153,4 @@ class CodeScanning:
         except GitHubError as error:
             if error.kind not in _REFUSED:
                 raise
-            raise GitHubError(error.kind, error.message, _PERMISSION) from error
+            raise GitHubError(error.kind, error.message, *_PERMISSION) from error

@@ -15,17 +15,15 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.graphql import GraphqlResponse, read_answer, status_seen
 from hunkwise.github.responses import (
     ApiResponse,
-    GraphqlResponse,
     JsonValue,
     RequestTimeoutError,
     TransientError,
     invalid_json_error,
     malformed_response_error,
-    read_answer,
     refusal_error,
-    status_seen,
     wait_asked,
 )
 from hunkwise.github.transport import Transport, open_transport

@@ -22,7 +22,9 @@ _LABEL_COLOR = "5319e7"
 _LABEL_DESCRIPTION = "The issue that hunkwise keeps about its audits"
 _PERMISSION = (
     "Give the job `permissions: issues: write` (a plan needs `issues: read`), and enable issues in the "
-    "repository's settings."
+    "repository's settings.",
+    'Give the token in GITHUB_TOKEN the permission "Issues: read and write" for this repository (a classic one the '
+    "scope `repo`), and enable issues in the repository's settings.",
 )
 _HINTED = (GitHubErrorKind.FORBIDDEN, GitHubErrorKind.NOT_FOUND)
 _log = logging.getLogger(__name__)
@@ -32,8 +34,12 @@ class StaleIssueError(GitHubError):
     """Somebody wrote to the issue after it was read; nothing was written."""
 
     def __init__(self, what: str) -> None:
-        hint = "Run the audit again. `concurrency` in the workflow keeps two audits from running at once."
-        super().__init__(GitHubErrorKind.UNAVAILABLE, f"{what} since this audit read it.", hint)
+        super().__init__(
+            GitHubErrorKind.UNAVAILABLE,
+            f"{what} since this audit read it.",
+            "Run the audit again. `concurrency` in the workflow keeps two audits from running at once.",
+            "Run the audit again.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,7 @@ def _hinted() -> Iterator[None]:
     except GitHubError as error:
         if error.kind not in _HINTED:
             raise
-        raise GitHubError(error.kind, error.message, _PERMISSION) from error
+        raise GitHubError(error.kind, error.message, *_PERMISSION) from error
 
 
 def _marker_kind(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -19,18 +19,52 @@ MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes of one decompressed response: a page of a large pull request's files has about 2 MB."""
 _PERMISSIONS = (
     "Give the job `permissions: pull-requests: write` and `contents: read`. For pull requests from forks the "
-    "token of the event pull_request is read-only: use pull_request_target, without running the fork's code."
+    "token of the event pull_request is read-only: use pull_request_target, without running the fork's code.",
+    'Give the token in GITHUB_TOKEN the permissions "Contents: read" and "Pull requests: read and write" for this '
+    "repository; a classic token needs the scope `repo`.",
 )
+_TOKEN = (
+    "Check the input `github-token`: it may have expired, been revoked, or belong to another server.",
+    "Check the token in GITHUB_TOKEN or GH_TOKEN: it may have expired, been revoked, or belong to another server.",
+)
+_NOT_FOUND = (
+    "Check owner, repository and number, and that the token may read that repository.",
+    "Check owner, repository and number, and that the token in GITHUB_TOKEN may read that repository: a fine-grained "
+    "one must name it, a classic one needs the scope `repo`.",
+)
+_BLOCKED: Final = (
+    (
+        re.compile(r"\bSAML\b"),
+        "Authorize the token of the input `github-token` for the organization's single sign-on, in the settings of its "
+        "account; or leave the input out, for the job's own token.",
+        "Authorize the token in GITHUB_TOKEN for the organization's single sign-on: GitHub, Settings, Developer "
+        "settings, the token, Configure SSO.",
+    ),
+    (
+        re.compile(r"\bIP allow ?list\b", re.I),
+        "Ask an owner of the organization to put the runner's address on its IP allow list, or use a runner whose "
+        "address is on it.",
+        "Ask an owner of the organization to put this machine's address on its IP allow list, or connect from a "
+        "network that is on it.",
+    ),
+    (
+        re.compile(r"\barchived\b"),
+        "An archived repository can only be read: unarchive it, or set `dry-run`.",
+        "An archived repository can only be read: unarchive it, or post nothing.",
+    ),
+)
+"""GitHub's words in a 403 that no permission changes, and the hints."""
 _UNLOCK = (
     "Unlock the conversation: while it is locked, only people with write access can comment, and no app."
 )
 _LOCKED = re.compile(r"\bis locked\b")  # "Unable to create comment because issue is locked."
-_UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's status page."
+_UNAVAILABLE_HINT = "Run it again; if it goes on, look at the server's status page."
 _SECONDARY_WAIT = 60.0
 _RESET_MARGIN = 1.0
 _TRANSIENT_STATUSES = (500, 502, 503, 504)
 REFUSED: Final = (
     GitHubErrorKind.FORBIDDEN,
+    GitHubErrorKind.BLOCKED,
     GitHubErrorKind.LOCKED,
     GitHubErrorKind.NOT_FOUND,
     GitHubErrorKind.INVALID,
@@ -99,11 +133,8 @@ def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
     declined = f"GitHub declined {request} with {answer.status}{details}."
     status = answer.status
     if status == 401:
-        return GitHubError(
-            GitHubErrorKind.AUTHENTICATION,
-            f"GitHub did not accept the token for {request}{details}.",
-            "Check the input `github-token`: it may have expired, been revoked, or belong to another server.",
-        )
+        refused = f"GitHub did not accept the token for {request}{details}."
+        return GitHubError(GitHubErrorKind.AUTHENTICATION, refused, *_TOKEN)
     if status in (403, 429) and _is_rate_limit(answer):
         return GitHubError(
             GitHubErrorKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset_hint(answer)
@@ -111,10 +142,13 @@ def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
     if status == 403 and _LOCKED.search(answer.message):
         return GitHubError(GitHubErrorKind.LOCKED, declined, _UNLOCK)
     if status == 403:
-        return GitHubError(GitHubErrorKind.FORBIDDEN, declined, _PERMISSIONS)
+        hints = next((hints for words, *hints in _BLOCKED if words.search(answer.message)), None)
+        if hints is not None:
+            return GitHubError(GitHubErrorKind.BLOCKED, declined, *hints)
+        return GitHubError(GitHubErrorKind.FORBIDDEN, declined, *_PERMISSIONS)
     if status in (404, 410):
-        hint = "Check owner, repository and number, and that the token may read that repository."
-        return GitHubError(GitHubErrorKind.NOT_FOUND, f"GitHub has nothing at {request}, or hides it.", hint)
+        missing = f"GitHub has nothing at {request}, or hides it."
+        return GitHubError(GitHubErrorKind.NOT_FOUND, missing, *_NOT_FOUND)
     if 300 <= status < 400:
         return _redirect_error(answer, request)
     if status in _TRANSIENT_STATUSES:
@@ -126,7 +160,7 @@ def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
 
 def malformed_response_error(request: str, why: str) -> GitHubError:
     """Returns the error for a response with status 200 whose content is invalid."""
-    hint = "A proxy or a maintenance page may have answered: check GITHUB_API_URL, and run the job again."
+    hint = "A proxy or a maintenance page may have answered: check GITHUB_API_URL, and run it again."
     return GitHubError(
         GitHubErrorKind.UNAVAILABLE, f"GitHub's answer to {request} makes no sense: {why}.", hint
     )
@@ -155,6 +189,7 @@ def unreachable_error(cause: Exception, request: str) -> GitHubError:
             GitHubErrorKind.AUTHENTICATION,
             f"The token cannot be sent to GitHub for {request}: it holds a line break or another odd character.",
             "Store the input `github-token` again, without spaces and line breaks.",
+            "Set GITHUB_TOKEN again, without spaces and line breaks.",
         )
     elif isinstance(cause, requests.exceptions.ChunkedEncodingError):
         why, hint = "the answer was cut off", _UNAVAILABLE_HINT
@@ -185,10 +220,10 @@ def _reset_hint(answer: ApiResponse) -> str:
     reset = answer.headers.get("x-ratelimit-reset", "")
     if answer.headers.get("x-ratelimit-remaining") == "0" and _is_number(reset):
         at = datetime.fromtimestamp(int(reset), UTC)
-        return f"Run the job again after {at:%H:%M} UTC on {at:%Y-%m-%d}, when the limit is reset."
+        return f"Run it again after {at:%H:%M} UTC on {at:%Y-%m-%d}, when the limit is reset."
     seconds = wait_asked(answer, 0.0)
     when = f"in {seconds:.0f} seconds" if seconds else "in some minutes"
-    return f"Run the job again {when}, or let fewer jobs run at once."
+    return f"Run it again {when}, or let fewer runs share the token."
 
 
 def _host(url: str) -> str | None:
@@ -279,109 +314,3 @@ class JsonValue:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise malformed_response_error(self.request, f"no {_TYPE_NAMES[kind]} at `{path}`")
         return value
-
-
-_STATUS = {
-    "NOT_FOUND": 404,
-    "FORBIDDEN": 403,
-    "INSUFFICIENT_SCOPES": 403,
-    "RATE_LIMIT": 429,
-    "RATE_LIMITED": 429,
-    "INTERNAL": 500,
-    "SERVICE_UNAVAILABLE": 503,
-}
-_INVALID = 422
-_QUERY_TIMEOUT = "something went wrong"  # GitHub's message for a query that timed out, with status 200
-
-
-@dataclass(frozen=True)
-class GraphqlError:
-    """One error of a GraphQL response, and its path in the data. An empty path applies to all data."""
-
-    path: tuple[str | int, ...]
-    error: GitHubError
-
-
-@dataclass(frozen=True)
-class GraphqlResponse:
-    """The data of a GraphQL response, which may be partial, and its errors."""
-
-    data: JsonValue
-    """An object, with null in place of each fault."""
-    faults: tuple[GraphqlError, ...] = ()
-
-    def fault_at(self, *path: str | int) -> GitHubError | None:
-        """Returns the first error at this path, below it, or above it."""
-        for fault in self.faults:
-            shared = min(len(path), len(fault.path))
-            if fault.path[:shared] == path[:shared]:
-                return fault.error
-        return None
-
-    @property
-    def whole(self) -> JsonValue:
-        """The data, if it is complete. Raises the first error otherwise."""
-        if self.faults:
-            raise self.faults[0].error
-        return self.data
-
-
-def status_seen(answer: ApiResponse) -> ApiResponse:
-    """Returns the response with status 429 if it has no data and an error reports a rate limit."""
-    if answer.status != 200 or "rate" not in answer.text.lower():
-        return answer
-    body = _parse_json(answer.text)
-    data = body.get("data") if isinstance(body, dict) else None
-    if isinstance(data, dict) and any(value is not None for value in data.values()):
-        return answer  # part of it took effect: a retry would repeat that part
-    limited = any(_status(error) == 429 for error in _errors(body))
-    return replace(answer, status=429) if limited else answer
-
-
-def read_answer(body: JsonValue) -> GraphqlResponse:
-    """Returns data and errors of a response with status 200. Raises GitHubError if it has no data."""
-    faults = tuple(_graphql_error(error, body.request) for error in _errors(body.value))
-    data = body.at("data")
-    if isinstance(data.value, dict):
-        return GraphqlResponse(data, faults)
-    raise (
-        faults[0].error
-        if faults
-        else malformed_response_error(body.request, "it has neither data nor errors")
-    )
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _errors(value: object) -> list[dict[str, Any]]:
-    errors = value.get("errors") if isinstance(value, dict) else None
-    if not errors:
-        return []
-    entries = errors if isinstance(errors, list) else [errors]
-    return [error if isinstance(error, dict) else {"message": error} for error in entries[:200]]
-
-
-def _status(error: dict[str, Any]) -> int:
-    message = _text_at(error, "message").lower()
-    if "rate limit" in message:
-        return 429
-    otherwise = 502 if message.startswith(_QUERY_TIMEOUT) else _INVALID
-    return _STATUS.get(_text_at(error, "type"), otherwise)
-
-
-def _text_at(error: dict[str, Any], key: str) -> str:
-    """Returns the text at the key; empty for any other type, which may be nested too deeply to format."""
-    value = error.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _graphql_error(error: dict[str, Any], request: str) -> GraphqlError:
-    path = error.get("path")
-    steps = tuple(step for step in path if isinstance(step, str | int)) if isinstance(path, list) else ()
-    response = ApiResponse(_status(error), {}, json.dumps({"message": _text_at(error, "message")}))
-    return GraphqlError(steps, refusal_error(response, request))

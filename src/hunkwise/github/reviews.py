@@ -16,7 +16,8 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import ReviewState
 from hunkwise.domain.review import Destination, PostResult, ReviewEvent, ReviewFault
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind
-from hunkwise.github.responses import REFUSED, GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.github.graphql import GraphqlResponse
+from hunkwise.github.responses import REFUSED, JsonValue, malformed_response_error
 from hunkwise.github.writer import Writer, address, marker_line
 from hunkwise.publish.placement import CommentPlan, Page, ReviewDraft
 
@@ -31,12 +32,7 @@ query($review: ID!) {
 """
 _MAX_REFUSED = 10
 """Single comments that are refused until no further one is tried."""
-_PERMANENT = (
-    GitHubErrorKind.AUTHENTICATION,
-    GitHubErrorKind.FORBIDDEN,
-    GitHubErrorKind.LOCKED,
-    GitHubErrorKind.NOT_FOUND,
-)
+_PERMANENT = {GitHubErrorKind.AUTHENTICATION, *REFUSED} - {GitHubErrorKind.INVALID}
 _EVENT_REFUSED = ("own pull request", "not permitted to approve")
 _PENDING = "pending review"
 _OTHER_PENDING = (
@@ -119,7 +115,9 @@ class _Attempt:
             result = PostResult(None, self._posted, tuple(self._notes))
             if not isinstance(error, GitHubError):
                 return replace(result, stale=message)
-            return replace(result, fault=ReviewFault(f"github {error.kind}", message, error.hint))
+            return replace(
+                result, fault=ReviewFault(f"github {error.kind}", message, error.hint, error.shell_hint)
+            )
         if page.counted:
             self._notes.append(f"The review's body had no room for {len(page.counted)} of the findings.")
         where = {finding: place for finding, place in self._where.items() if finding not in page.counted}

@@ -31,7 +31,7 @@ from hunkwise.tracking.audit_state import as_json as state_json
 MAX_PLAN_BYTES: Final = 64 * 1024 * 1024
 _MOST_FILES: Final = 500_000
 _MOST_KEYS = 100_000
-_PLAN_AGAIN = "Run the job that plans the audit again."
+_PLAN_AGAIN = "Plan the audit again."
 _SETTLED: Final = frozenset(reason for reason in SkipReason if reason.deliberate) | {
     SkipReason.NUL_BYTES,
     SkipReason.LINE_TOO_LONG,
@@ -138,7 +138,7 @@ def read_plan(raw: bytes) -> AuditPlan:
         raise SettingsError(
             [
                 "The plan is not of version 1, the only one that this hunkwise reads; use the same commit of hunkwise "
-                "in all jobs."
+                "for the whole audit."
             ]
         )
     if not digest_matches:

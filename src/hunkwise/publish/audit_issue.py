@@ -11,13 +11,14 @@ from typing import Final
 from hunkwise.domain.finding import Finding, Severity, code_key
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.model import NANO
+from hunkwise.domain.review import SuppressedFinding
 from hunkwise.domain.text import count, cut, joined, one_line, size, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.audit_boxes import again_box, finding_box
 from hunkwise.publish.change_summary import folded
 from hunkwise.publish.documents import count_severities, render_attributes
 from hunkwise.publish.links import code_link, linked
-from hunkwise.publish.sections import BADGES, evidence_fold
+from hunkwise.publish.sections import BADGES, evidence_fold, low_confidence
 from hunkwise.tracking.ledger import BASELINE, LedgerEntry
 from hunkwise.tracking.markers import marker
 
@@ -90,6 +91,8 @@ class AuditReport:
     """For example `60 model calls per audit`."""
     server_url: str = ""
     demo: bool = False
+    suppressed: tuple[SuppressedFinding, ...] = ()
+    """Findings of this audit below `min-confidence`."""
     read_again: bool = False
     """Somebody requested after the plan was made that everything is read again: the next audit does it."""
 
@@ -223,6 +226,7 @@ def _below(report: AuditReport) -> list[str]:
             report.unconfirmed,
             lambda entry: f"since {entry.closed}",
         ),
+        *low_confidence(report.suppressed),
         *_coverage(report.folders),
         _skipped(report.skipped or {}),
         _cost(report),

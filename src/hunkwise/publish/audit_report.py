@@ -7,7 +7,14 @@ from typing import Any, Final, Literal
 from hunkwise.domain.finding import Finding, SeverityLabel
 from hunkwise.domain.review import Destination, ReviewFault, Usage
 from hunkwise.publish.audit_issue import AuditReport
-from hunkwise.publish.report import ReportedFault, ReportedFinding, ReportedUsage, ReportPart, ToolName
+from hunkwise.publish.report import (
+    ReportedFault,
+    ReportedFinding,
+    ReportedSuppression,
+    ReportedUsage,
+    ReportPart,
+    ToolName,
+)
 from hunkwise.tracking.ledger import LedgerEntry
 
 VERSION: Final = 1
@@ -68,6 +75,8 @@ class ReportedAudit(ReportPart):
     dismissed: tuple[_ClosedFinding, ...]
     unconfirmed: tuple[_ClosedFinding, ...]
     folders: tuple[_Folder, ...]
+    suppressed: tuple[ReportedSuppression, ...]
+    """Findings of this audit below `min-confidence`."""
     skipped: dict[str, int]
     """Files that no lap reads, by reason."""
     failed: tuple[str, ...]

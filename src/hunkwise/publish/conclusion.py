@@ -226,6 +226,8 @@ def _describe_result(review: Review, gates: Gates) -> str:
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
     if any(entry.kind is Suppression.NOT_WORTH_COMMENT for entry in review.suppressed):
         return "Reviewed: nothing that is worth a comment was found in the reviewed lines."
+    if review.low_confidence:
+        return "Reviewed: nothing above min-confidence was found in the reviewed lines."
     if review.suppressed:
         return "Reviewed: no finding in the reviewed lines was confirmed."
     return "Reviewed: nothing found in the reviewed lines."

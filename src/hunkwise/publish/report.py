@@ -134,7 +134,7 @@ class ReportedFinding(_FindingFields):
 
 
 class ReportedSuppression(_FindingFields):
-    """A finding that the verification took out of the comments."""
+    """A finding without a comment, and why."""
 
     reason: str = Field(max_length=_MAX_EVIDENCE)
     kind: Annotated[Suppression, BY_VALUE] = Suppression.REFUTED

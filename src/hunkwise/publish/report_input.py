@@ -142,7 +142,7 @@ MAX_BYTES: Final = 10 * 1024 * 1024
 _MOST_KEYS = 64
 """Maximum number of keys in an object; every object of a report has fewer."""
 _MOST_FAULTS = 10
-_RUN_AGAIN = "Run the workflow that made it again."
+_RUN_AGAIN = "Make it again."
 
 
 _Report = TypeVar("_Report", bound=ReportedReview)
@@ -164,7 +164,7 @@ def read_report_as(kind: type[_Report], raw: bytes) -> _Report:
         raise SettingsError(
             [
                 f"The report is not of version {VERSION}, the only one that this hunkwise reads; use the same"
-                " commit of hunkwise in the workflow that makes it and in the one that publishes it."
+                " commit of hunkwise to make it and to publish it."
             ]
         )
     if not digest_matches:
@@ -275,7 +275,7 @@ def describe_faults(error: ValidationError, what: str) -> list[str]:
         sentences.append(f"The {what} has {len(details) - _MOST_FAULTS:,} more faults.")
     return [
         *sentences,
-        f"Use the same commit of hunkwise in the job that makes the {what} and in the one that reads it.",
+        f"Use the same commit of hunkwise to make the {what} and to read it.",
     ]
 
 

@@ -13,10 +13,11 @@ from hunkwise.domain.review import (
     FileCoverage,
     Review,
     ReviewFault,
+    SuppressedFinding,
     Suppression,
     Usage,
 )
-from hunkwise.domain.text import count, cut, one_line, take_fitting
+from hunkwise.domain.text import as_percent, count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
@@ -110,8 +111,9 @@ _SUPPRESSION_LABELS = {
     Suppression.NOT_WORTH_COMMENT: "true and not worth a comment",
     Suppression.REFUTED: "dropped as refuted",
 }
-_MOST_NOT_WORTH_COMMENT = 20
-_NOT_WORTH_COMMENT_LIMIT = 160
+_MOST_LISTED = 20
+"""Findings without a comment that a list names."""
+_LISTED_TITLE_LIMIT = 160
 
 
 def check_of(finding: Finding) -> str:
@@ -150,13 +152,35 @@ def not_worth_comment(review: Review) -> list[str]:
     small = [entry.finding for entry in review.suppressed if entry.kind is Suppression.NOT_WORTH_COMMENT]
     if not small:
         return []
+    return [_fold_findings("True, and not worth a comment", small)]
+
+
+def low_confidence(entries: Sequence[SuppressedFinding]) -> list[str]:
+    """Returns a folded list of the findings below `min-confidence`, each with its confidence."""
+    if not entries:
+        return []
+    title = sanitize.line(low_confidence_title(entries), 80)
+    # GitHub renders no Markdown in a summary element.
+    title = title.replace("`min-confidence`", "<code>min-confidence</code>")
+    return [_fold_findings(title, [entry.finding for entry in entries], confident=True)]
+
+
+def low_confidence_title(entries: Sequence[SuppressedFinding]) -> str:
+    """Returns the title of a list of findings below `min-confidence`, with its value if all have the same."""
+    reasons = {entry.reason for entry in entries}
+    return reasons.pop() if len(reasons) == 1 else "Below `min-confidence`"
+
+
+def _fold_findings(title: str, findings: Sequence[Finding], *, confident: bool = False) -> str:
+    """Returns a folded list of findings; `confident`: with the confidence of each, which it must have."""
     rows = [
-        f"- {sanitize.code_span(place_of(finding))} {sanitize.line(finding.title, _NOT_WORTH_COMMENT_LIMIT)}"
-        for finding in small[:_MOST_NOT_WORTH_COMMENT]
+        f"- {sanitize.code_span(place_of(finding))} {sanitize.line(finding.title, _LISTED_TITLE_LIMIT)}"
+        + (f" ({as_percent(finding.confidence or 0.0)})" if confident else "")
+        for finding in findings[:_MOST_LISTED]
     ]
-    more = len(small) - len(rows)
+    more = len(findings) - len(rows)
     rows += [f"- and {more:,} more, in the JSON report"] if more else []
-    return [folded(f"True, and not worth a comment: {count(len(small), 'finding')}", "\n".join(rows))]
+    return folded(f"{title}: {count(len(findings), 'finding')}", "\n".join(rows))
 
 
 BADGES = {
@@ -280,7 +304,7 @@ def since(view: PublishedReview) -> list[str]:
     blocks = [" ".join(sentences)] if sentences else []
     verified = tally(view.review)
     blocks += [f"Second opinion: {verified}."] if verified else []
-    return [*blocks, *not_worth_comment(view.review)]
+    return [*blocks, *not_worth_comment(view.review), *low_confidence(view.review.low_confidence)]
 
 
 def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:

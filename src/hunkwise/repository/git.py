@@ -38,6 +38,7 @@ from hunkwise.repository.git_process import (
 )
 
 _LISTING = 64 << 20
+_FILES = "Files of the commit could not be read"
 _HEADER = 200
 """Bytes that `cat-file --batch` adds to each content, at most."""
 
@@ -76,7 +77,7 @@ def _list_files(run: RunGit, sha: str, names: Sequence[str]) -> Mapping[str, Tre
     """Returns the regular files among the names, without links and submodules."""
     pathspecs = [as_argument(name) for name in names]
     answer = run("ls-tree", "-z", "-l", "--full-tree", sha, "--", *pathspecs, limit=_LISTING)
-    return {file.path: file for file in read_files(_checked_files(answer))}
+    return {file.path: file for file in read_files(checked_output(answer, _FILES))}
 
 
 def _read_blobs(run: RunGit, files: Sequence[TreeFile]) -> dict[str, bytes]:
@@ -85,18 +86,8 @@ def _read_blobs(run: RunGit, files: Sequence[TreeFile]) -> dict[str, bytes]:
         return {}
     stdin = "".join(f"{file.blob}\n" for file in files).encode("ascii")
     limit = sum(file.size + _HEADER for file in files)
-    output = _checked_files(run("cat-file", "--batch", limit=limit, stdin=stdin))
+    output = checked_output(run("cat-file", "--batch", limit=limit, stdin=stdin), _FILES)
     return read_blobs(output, [file.blob for file in files])
-
-
-def _checked_files(answer: GitResult) -> bytes:
-    if answer.code != 0:
-        why = answer.complaint or "git wrote more than it announced" if answer.cut else answer.complaint
-        raise RepositoryError(
-            f"Files of the commit could not be read: {why or f'git ended with {answer.code}'}.",
-            "Check out with `fetch-depth: 0` and without a filter.",
-        )
-    return answer.output
 
 
 GREP_TIMEOUT = 10.0
@@ -166,10 +157,12 @@ _RAW_LINE = 160
 _DIFF_OPTIONS = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
 _PATCHES = ("-p", "--submodule=short", *_DIFF_OPTIONS)
 _FETCH_MORE = (
-    "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there."
+    "Check out with `fetch-depth: 0` and without a filter, so that both sides of the change are there.",
+    "Fetch the whole history (`git fetch --unshallow`), or clone again without a filter.",
 )
 _NAME_ANOTHER = (
-    "Name a branch, a tag or a commit that is there; in a workflow, check out with `fetch-depth: 0`."
+    "Name a branch, a tag or a commit that is there, or check out with `fetch-depth: 0`.",
+    "Name a branch, a tag or a commit that is there; `git fetch` gets those of the remote.",
 )
 
 
@@ -227,7 +220,9 @@ class Git:
             answer = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         sha = answer.output.decode("ascii", "replace").strip() if answer and answer.code == 0 else ""
         if not _SHA.fullmatch(sha):
-            raise RepositoryError(f"There is no commit {rev!r} in {self._path.absolute()}.", _NAME_ANOTHER)
+            if not self.run("for-each-ref", "--count=1").output and rev == "HEAD":
+                raise RepositoryError("This repository has no commits yet.", "", "Commit something first.")
+            raise RepositoryError(f"There is no commit {rev!r} in {self._path.absolute()}.", *_NAME_ANOTHER)
         return sha
 
     def default_branch(self) -> str | None:
@@ -389,7 +384,8 @@ class Git:
 def checked_output(answer: GitResult, what: str, codes: Sequence[int | None] = (0,)) -> bytes:
     """Returns git's output. Raises RepositoryError, which says `what` failed, for any other exit code."""
     if answer.code not in codes:
-        raise RepositoryError(f"{what}: {answer.complaint or f'git ended with {answer.code}'}.", _FETCH_MORE)
+        reason = "git wrote more than was expected" if answer.cut else f"git ended with {answer.code}"
+        raise RepositoryError(f"{what}: {answer.complaint or reason}.", *_FETCH_MORE)
     return answer.output
 
 

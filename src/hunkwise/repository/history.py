@@ -27,7 +27,8 @@ def list_tree(git: Git, sha: str) -> tuple[TreeFile, ...]:
     missing = next((file for file in files if file.size < 0), None)
     if missing is not None:
         raise RepositoryError(
-            f"The clone does not have the content of {missing.path!r}.", "Check out without a filter."
+            f"The clone does not have the content of {missing.path!r}.",
+            "Clone without a filter.",
         )
     return files
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hunkwise.domain.diff import FileDiff
 from hunkwise.domain.pull_request import MAX_HITS, Known
-from hunkwise.errors import OversizeError, RepositoryError
+from hunkwise.errors import OversizeError, RepositoryError, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.repository.git import GREP_TIMEOUT, Git
 from hunkwise.repository.git_output import is_path
@@ -98,9 +98,9 @@ class WorkingTree:
     """The files on disk of the repository at or above `folder`, or of the folder itself if there is none."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises RepositoryError if the folder does not exist."""
+        """Raises SettingsError if the folder does not exist."""
         if not folder.is_dir():
-            raise RepositoryError(f"{folder} is no folder.", "Name the folder of a clone by --repository.")
+            raise SettingsError([f"There is no folder {folder}; name the folder of a clone."])
         start = folder.resolve()
         self.root = next((top for top in (start, *start.parents) if (top / ".git").exists()), start)
 

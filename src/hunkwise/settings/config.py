@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self, cast, get_args
+from typing import Final, Literal, Self, cast, get_args
 
 from pydantic import ConfigDict, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -15,7 +15,6 @@ from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditSettings
 from hunkwise.settings.config_errors import (
-    build_schema,
     describe_expected,
     read_model,
     shape_at,
@@ -115,6 +114,13 @@ class Config(SettingsModel):
     )
     paths: Globs = setting((), "Patterns of the only files that are reviewed; without any, all are.")
     min_severity: Level = setting(Severity.LOW, "Omits findings below it, and counts them.")
+    min_confidence: float = setting(
+        0.55,
+        "Findings whose stated confidence is below it get no comment and do not count for gates; the summary and the"
+        " JSON report list them.",
+        ge=0,
+        le=1,
+    )
     fail_on: Gate = setting(None, "Fails the run (exit code 1) when a finding reaches it.")
     request_changes_on: Gate = setting(None, "Requests changes when a finding reaches it.")
     approve: bool = setting(
@@ -228,6 +234,16 @@ class Config(SettingsModel):
         prompts = {prompt.name: prompt.template for prompt in self.prompts if prompt.template is not None}
         return prompts | {f"partials/{name}": path for name, path in self.partials.items()}
 
+    def min_confidence_of(self, prompt: str) -> float:
+        """The least confidence of the findings of a prompt that get a comment."""
+        own = next((each.min_confidence for each in self.prompts if each.name == prompt), None)
+        return self.min_confidence if own is None else own
+
+    def with_all_confidences(self) -> Config:
+        """Returns a copy with which no finding is left out for its confidence."""
+        prompts = tuple(prompt.model_copy(update={"min_confidence": None}) for prompt in self.prompts)
+        return self.model_copy(update={"min_confidence": 0.0, "prompts": prompts})
+
     def completed(self, fronts: Mapping[str, FrontMatter]) -> Config:
         """Returns a copy with every prompt that a run can use.
 
@@ -277,7 +293,7 @@ class Config(SettingsModel):
     def _select_prompts(self, names: tuple[str, ...]) -> tuple[PromptSettings, ...]:
         """Returns the prompts with these names, from the file or built in, then the file's other stage prompts."""
         by_name = self._known_prompts
-        if faults := _unknown_prompts(names, by_name, 'Input "prompts"'):
+        if faults := _unknown_prompts(names, by_name, '"prompts"'):
             raise SettingsError(faults)
         stages = (prompt for prompt in self.prompts if prompt.is_stage and prompt.name not in names)
         return (*(by_name[name] for name in names), *stages)
@@ -353,47 +369,3 @@ def read_config(text: bytes, *, path: str) -> tuple[Config, YamlDocument]:
     kind = 'file must be keys and values, such as "version: 1"'
     required = {"version": '"version" is missing; add the line "version: 1" at the top'}
     return read_model(text, Config, path, kind=kind, required=required)
-
-
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
-
-def json_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of the configuration file, for editors (draft 2020-12)."""
-    schema = _for_editors(build_schema(Config))
-    prompts, of_audits = (
-        place["properties"]["prompts"] for place in (schema, schema["$defs"]["AuditSettings"])
-    )
-    prompts["items"] = {"anyOf": [{"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}, prompts["items"]]}
-    prompts["default"] = [prompt.name for prompt in Config().prompts]
-    name = schema["$defs"]["PromptSettings"]["properties"]["name"]["pattern"]
-    of_audits["items"] = {"anyOf": [{"type": "string", "pattern": name}, prompts["items"]["anyOf"][1]]}
-    del schema["$defs"]["AuditPrompt"]
-    return {
-        "$schema": _DRAFT,
-        **schema,
-        "title": "hunkwise",
-        "description": "The configuration of hunkwise: .github/hunkwise.yml",
-        "required": ["version"],
-    }
-
-
-def prompt_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of a template's front matter, for editors (draft 2020-12)."""
-    return {
-        "$schema": _DRAFT,
-        **_for_editors(build_schema(FrontMatter)),
-        "title": "hunkwise prompt",
-        "description": "The front matter of a prompt's template for hunkwise",
-    }
-
-
-def _for_editors(schema: Any) -> Any:
-    """Returns a copy of the schema without the keywords that only hunkwise's own messages use."""
-    if isinstance(schema, dict):
-        return {
-            keyword: _for_editors(value)
-            for keyword, value in schema.items()
-            if keyword not in ("wants", "unset")
-        }
-    return [_for_editors(value) for value in schema] if isinstance(schema, list) else schema

@@ -91,6 +91,8 @@ def describe_expected(shape: Shape) -> str:
             return listed(BOOLEANS)
         case {"type": "integer", "minimum": low, "maximum": high}:
             return f"a whole number from {low} to {high}"
+        case {"type": "number", "minimum": low, "maximum": high}:
+            return f"a number from {low:g} to {high:g}"
         case {"type": "number", "maximum": high}:
             return f"a number above 0 and up to {high}"
         case {"type": "array", "items": {"enum": list(words)}}:

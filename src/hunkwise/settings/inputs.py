@@ -16,6 +16,8 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AUDIT_INPUTS, AuditInputs, read_audit_inputs
 from hunkwise.settings.parsing import (
     BOOLEANS,
+    CLASSIC_PREFIX,
+    CLASSIC_REFUSED,
     DEFAULT_CONFIG_PATH,
     RUNNER_TOKENS,
     InputReader,
@@ -124,6 +126,7 @@ def _read_base_url(reading: InputReader) -> Url | None:
 SHARED_INPUTS: Final = (
     "model",
     "min-severity",
+    "min-confidence",
     "fail-on",
     "request-changes-on",
     "max-comments",
@@ -334,16 +337,15 @@ def _read_copilot_urls(reading: InputReader) -> tuple[str, ...]:
 
 
 def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> None:
-    if copilot_token is None or not copilot_token.startswith("ghp_"):
+    if copilot_token is None or not copilot_token.startswith(CLASSIC_PREFIX):
         return
     if "copilot-token" in reading.texts:
-        problem = 'Input "copilot-token" is a classic personal access token'
+        subject = 'Input "copilot-token"'
     else:
-        problem = 'Input "copilot-token" is not set, and "github-token" is a classic personal access token'
+        subject = 'Input "copilot-token" is not set, and "github-token"'
     reading.faults.append(
-        f"{problem} (ghp_…), which Copilot does not accept; use a fine-grained one with the permission"
-        ' "Copilot Requests", or give the job "permissions: copilot-requests: write" and leave'
-        " the input out."
+        f'{subject} is {CLASSIC_REFUSED}, or give the job "permissions: copilot-requests: write" and leave the input'
+        " out."
     )
 
 

@@ -164,6 +164,13 @@ SECRET_VARIABLES: Final = (
     *RUNNER_TOKENS,
 )
 """Variables of a shell or a job whose values are never shown in a message."""
+CLASSIC_PREFIX: Final = "ghp_"
+"""The prefix of classic personal access tokens."""
+CLASSIC_REFUSED: Final = (
+    "a classic personal access token (ghp_…), which Copilot does not accept; use a fine-grained one with the"
+    ' permission "Copilot Requests"'
+)
+"""Completes "… is" in a message."""
 MAX_INPUT: Final = 10_000
 """Characters of one input."""
 MAX_UNKNOWN: Final = 10

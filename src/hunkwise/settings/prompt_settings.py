@@ -163,6 +163,13 @@ class FrontMatter(SettingsModel):
     min_severity: Level | None = setting(
         None, "Findings of this prompt below it are omitted.", unset="the run's own"
     )
+    min_confidence: float | None = setting(
+        None,
+        "Findings of this prompt whose stated confidence is below it get no comment.",
+        unset="the run's own",
+        ge=0,
+        le=1,
+    )
     max_severity: Level | None = setting(
         None, "Findings of this prompt above it are lowered to it.", unset="any"
     )

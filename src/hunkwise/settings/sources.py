@@ -1,4 +1,4 @@
-"""Reads front matter of templates, and lists every setting with the source of its value."""
+"""Reads front matter of templates, lists every setting with the source of its value, and returns their JSON Schemas."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.domain.text import split_front_matter
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config
-from hunkwise.settings.config_errors import read_model, shape_at
+from hunkwise.settings.config_errors import build_schema, read_model, shape_at
 from hunkwise.settings.parsing import NOT_SHOWN, TOKEN_SHAPE
 from hunkwise.settings.prompt_settings import FrontMatter, PromptSettings
 from hunkwise.settings.strict_yaml import Loc, YamlDocument
@@ -210,3 +211,47 @@ def _list_value_settings(
 
 def _without_fraction(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of the configuration file, for editors (draft 2020-12)."""
+    schema = _for_editors(build_schema(Config))
+    prompts, of_audits = (
+        place["properties"]["prompts"] for place in (schema, schema["$defs"]["AuditSettings"])
+    )
+    prompts["items"] = {"anyOf": [{"enum": [*BUILT_IN_PROMPTS, *STAGE_PROMPTS]}, prompts["items"]]}
+    prompts["default"] = [prompt.name for prompt in Config().prompts]
+    name = schema["$defs"]["PromptSettings"]["properties"]["name"]["pattern"]
+    of_audits["items"] = {"anyOf": [{"type": "string", "pattern": name}, prompts["items"]["anyOf"][1]]}
+    del schema["$defs"]["AuditPrompt"]
+    return {
+        "$schema": _DRAFT,
+        **schema,
+        "title": "hunkwise",
+        "description": "The configuration of hunkwise: .github/hunkwise.yml",
+        "required": ["version"],
+    }
+
+
+def prompt_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of a template's front matter, for editors (draft 2020-12)."""
+    return {
+        "$schema": _DRAFT,
+        **_for_editors(build_schema(FrontMatter)),
+        "title": "hunkwise prompt",
+        "description": "The front matter of a prompt's template for hunkwise",
+    }
+
+
+def _for_editors(schema: Any) -> Any:
+    """Returns a copy of the schema without the keywords that only hunkwise's own messages use."""
+    if isinstance(schema, dict):
+        return {
+            keyword: _for_editors(value)
+            for keyword, value in schema.items()
+            if keyword not in ("wants", "unset")
+        }
+    return [_for_editors(value) for value in schema] if isinstance(schema, list) else schema

@@ -102,6 +102,8 @@ class LedgerUpdate:
     """Raised again after they were fixed or unconfirmed: to be reported like new ones."""
     fixed: tuple[LedgerEntry, ...] = ()
     unconfirmed: tuple[LedgerEntry, ...] = ()
+    unsure: tuple[Finding, ...] = ()
+    """Those of the findings that are not to be added that no open entry raises."""
 
     @property
     def open(self) -> tuple[LedgerEntry, ...]:
@@ -119,8 +121,12 @@ def update_ledger(
     renames: Mapping[str, str] = MappingProxyType({}),
     dismissals: Sequence[DismissalChange] = (),
     baseline: bool = False,
+    unsure: Sequence[Finding] = (),
 ) -> LedgerUpdate:
     """Returns the ledger after an audit that raised `found`.
+
+    `unsure` has the findings below `min-confidence`: an open entry is raised again by one, and none is added or
+    reopened.
 
     `files` is the diff from the empty tree to the audited commit, with at least the paths of entries and findings and
     the new names in `renames` (old to new): a path that is absent no longer exists. `read` has the paths of which the
@@ -135,20 +141,29 @@ def update_ledger(
         {change.fingerprint: change for change in dismissals},
         today,
         baseline,
+        frozenset(unsure),
     )
+    found = [*found, *unsure]
     before = [audit.apply_dismissal(entry) for entry in entries]
     current = [entry for entry in before if entry.status is not _FIXED]
     # What was dismissed before the ledger had it is matched with nothing, so that its dismissal is remembered.
     unknown = audit.dismissed_fingerprints - {entry.fingerprint for entry in current}
-    forgotten = {finding: finding.fingerprint for finding in found if finding.fingerprint in unknown}
+    forgotten = {
+        finding: finding.fingerprint
+        for finding in found
+        if finding.fingerprint in unknown and finding not in audit.unsure
+    }
     returned = set(forgotten.values())
     fixed = [entry for entry in before if entry.status is _FIXED and entry.fingerprint not in returned]
     # Fixed ones are matched last, so that none takes the finding of one whose code still exists.
     left, steps = audit.update(current, [finding for finding in found if finding not in forgotten])
     left, steps_of_fixed = audit.update(fixed, left)
     dismissed = {entry.fingerprint for entry in current if entry.status is LedgerStatus.DISMISSED}
-    new = [finding for finding in left if finding.fingerprint not in dismissed]
-    return _summarize([*steps, *steps_of_fixed, *map(audit.add, (*forgotten, *new))])
+    new = [
+        finding for finding in left if finding.fingerprint not in dismissed and finding not in audit.unsure
+    ]
+    update = _summarize([*steps, *steps_of_fixed, *map(audit.add, (*forgotten, *new))])
+    return replace(update, unsure=tuple(finding for finding in left if finding in audit.unsure))
 
 
 _OPEN, _FIXED = LedgerStatus.OPEN, LedgerStatus.FIXED
@@ -209,6 +224,7 @@ class _Audit:
     changes: Mapping[str, DismissalChange]
     today: str
     baseline: bool
+    unsure: Collection[Finding]
 
     @property
     def dismissed_fingerprints(self) -> set[str]:
@@ -236,6 +252,9 @@ class _Audit:
             for entry in entries
         ]
         findings, tracked = compare(found, records, Conversation(), self.files, self.text_at_head)
+        for entry, item in zip(entries, tracked, strict=True):
+            if entry.status in (_FIXED, LedgerStatus.UNCONFIRMED) and item.match in self.unsure:
+                item.match = None  # it is too uncertain to reopen the entry
         steps = [self.next_step(entry, item) for entry, item in zip(entries, tracked, strict=True)]
         matched = {item.match for item in tracked}
         unmatched = [finding for finding in findings if finding not in matched]

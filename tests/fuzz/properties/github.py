@@ -12,15 +12,8 @@ from hunkwise.github.accounts import read_account
 from hunkwise.github.client import proven_entries
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.conversation import read_conversation
-from hunkwise.github.responses import (
-    ApiResponse,
-    GraphqlResponse,
-    JsonValue,
-    read_answer,
-    refusal_error,
-    status_seen,
-    wait_asked,
-)
+from hunkwise.github.graphql import GraphqlResponse, read_answer, status_seen
+from hunkwise.github.responses import ApiResponse, JsonValue, refusal_error, wait_asked
 
 HEAD = "0123456789abcdef0123456789abcdef01234567"
 _LONGEST_MESSAGE = 2_000
