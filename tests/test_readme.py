@@ -18,6 +18,7 @@ from tests.prompts.samples import context
 README = page("README.md")
 DIAGRAMS = [*code_blocks(README, "mermaid"), *code_blocks(page("docs/reviewing.md"), "mermaid")]
 MOST_WORDS = 1_800
+NUMBER = re.compile(r"\d+(?:\.\d+)* (?:%|s\b|files|)")
 
 
 def test_is_short() -> None:
@@ -48,6 +49,11 @@ def test_sample_equals_output_of_example() -> None:
     lines = {line.rstrip() for line in printed.splitlines()}
     (sample,) = code_blocks(README, "text")
     assert [line for line in sample.splitlines() if line != "…" and line.rstrip() not in lines] == []
+
+
+def test_figures_are_on_the_page_of_figures() -> None:
+    shown = README.split("## Figures")[1].split("## ")[0]
+    assert set(NUMBER.findall(shown)) <= set(NUMBER.findall(page("docs/figures.md")))
 
 
 def test_picture_has_both_themes_and_a_description() -> None:
