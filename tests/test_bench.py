@@ -118,9 +118,9 @@ def test_table_has_goal_and_peer() -> None:
 def test_figures_of_pr_agent_in_the_documentation_are_those_of_the_cases() -> None:
     text = page("docs/figures.md")
     rows = [row for heading in ("Measure", "Change") for row in table(text, heading)]
-    shown = {number for row in rows for number in re.findall(r"[\d.]+", row[-1])}
-    measured = {f"{value:g}" for case in CASES for value in case.peers.values()}
-    assert shown - measured == {"3"}  # files of a prompt, which is no measure
+    shown = {float(number) for row in rows for number in re.findall(r"[\d.]+", row[-1])}
+    measured = {value for case in CASES for value in case.peers.values()}
+    assert shown - measured == {3}  # files of a prompt, which is no measure
 
 
 def test_cases_have_distinct_names() -> None:
