@@ -24,7 +24,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review audit test test-all image test-image check format sbom fuzz bench setup setup-dev lock clean prerequisites
+.PHONY: help review audit test test-all image test-image check format docs sbom fuzz bench setup setup-dev lock clean prerequisites
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -64,6 +64,11 @@ check: setup-dev ## check code, types, scripts, workflows and the Dockerfile; no
 format: setup-dev ## format the code
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
+
+docs: setup-dev ## write what is generated in docs/, schemas/ and action.yml
+	@$(BIN)/python -m tests.settings.rewrite_published
+	@$(BIN)/python -m tests.test_command_line_doc
+	@$(BIN)/python scripts/record_terminal.py
 
 sbom: setup-dev ## write the SBOMs of a release: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
 	@$(BIN)/python scripts/sbom.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 from bench.cases import CASES, COVERAGE, IMPORT, Case, Measure
 from bench.changes import Shape, make_change
-from bench.figures import Figure, figures, table
+from bench.figures import Figure, figures
+from bench.figures import table as printed_table
+
+from tests.pages import page, table
 
 ROOT = Path(__file__).resolve().parents[1]
 _FIELDS = set("case measure unit median min max values goal goal_is_at_least met peer".split())
@@ -101,12 +105,22 @@ def test_compares_median_with_goal(
 
 
 def test_table_has_goal_and_peer() -> None:
-    lines = table(_CASE, figures(_CASE, [{IMPORT: seconds} for seconds in (2.5, 3.5, 3.0)])).split("\n")
+    lines = printed_table(_CASE, figures(_CASE, [{IMPORT: seconds} for seconds in (2.5, 3.5, 3.0)])).split(
+        "\n"
+    )
     assert lines[1] == "some: something; median of 3"
     row = ["import", "copilot", "3", "s", "2.50", "-", "3.50", "<=", "2", "MISSED", "6.80"]
     assert lines[3].split() == row
-    (line,) = table(CASES[0], [Figure(CASES[0], Measure("calls", ""), (1, 1))]).split("\n")[3:]
+    (line,) = printed_table(CASES[0], [Figure(CASES[0], Measure("calls", ""), (1, 1))]).split("\n")[3:]
     assert line.split() == ["calls", "1", "1", "-", "1"]
+
+
+def test_figures_of_pr_agent_in_the_documentation_are_those_of_the_cases() -> None:
+    text = page("docs/figures.md")
+    rows = [row for heading in ("Measure", "Change") for row in table(text, heading)]
+    shown = {float(number) for row in rows for number in re.findall(r"[\d.]+", row[-1])}
+    measured = {value for case in CASES for value in case.peers.values()}
+    assert shown - measured == {3}  # files of a prompt, which is no measure
 
 
 def test_cases_have_distinct_names() -> None:

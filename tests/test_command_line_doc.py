@@ -59,7 +59,7 @@ def written() -> str:
 
 
 def test_commands_are_those_of_the_parser() -> None:
-    assert written() == PAGE, "run `python -m tests.test_command_line_doc`"
+    assert written() == PAGE, "run `make docs`"
 
 
 def test_formats_are_those_of_a_review() -> None:

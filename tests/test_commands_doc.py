@@ -14,7 +14,7 @@ from hunkwise.flows.models import ANSWER
 from hunkwise.github.command_comments import ReactionContent
 from hunkwise.publish.command_texts import help_text
 from hunkwise.settings.config import parse_config
-from tests.pages import PAGES, code_blocks, code_spans, page, table
+from tests.pages import PAGES, code_blocks, code_spans, page, prose, table
 
 PAGE = page("docs/commands.md")
 TEXT = " ".join(PAGE.split())
@@ -29,7 +29,12 @@ PLACEHOLDERS = {
 }
 """Examples of what people write instead of the words in capital letters; of the others their name is one."""
 WRITTEN = sorted(
-    {(name, span) for name in PAGES for span in code_spans(page(name)) if span.startswith("/hunkwise ")}
+    {
+        (name, span)
+        for name in PAGES
+        for span in code_spans(prose(page(name)))
+        if span.startswith("/hunkwise ")
+    }
 )
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from jinja2.filters import FILTERS
+from scripts.record_terminal import COLUMNS, page_with_session
 
+from hunkwise.arguments import build_parser
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Severity
@@ -27,12 +32,39 @@ from hunkwise.settings.prompt_settings import (
 from hunkwise.settings.sources import MAX_CHARACTERS, read_front_matter
 from hunkwise.tracking.dismissal import Dismissal, dismissal
 from tests.fakes.changes import FakeCommit
-from tests.pages import PAGES, ROOT, code_blocks, code_spans, page, relative_links, table
+from tests.fakes.command_line import CommandLine
+from tests.pages import (
+    PAGES,
+    ROOT,
+    anchor,
+    anchors,
+    code_blocks,
+    code_spans,
+    page,
+    prose,
+    relative_links,
+    table,
+)
 from tests.prompts.samples import context as sample
 from tests.prompts.samples import context_for
 
 CONFIGURATION, TEMPLATES = page("docs/configuration.md"), page("docs/templates.md")
 DISMISSING = code_spans(page("docs/lifecycle.md").split("tries each. -->")[1].split("\n\n")[0])
+FOR_USERS = [name for name in PAGES if name.startswith("docs/") and name != "docs/releasing.md"] + [
+    "README.md"
+]
+"""Of the others the readers are developers, or want to see the proof of a guarantee."""
+OF_DEVELOPERS = {"tests/"} | {
+    name
+    for folder in ("src/hunkwise", "tests", "scripts")
+    for name in (
+        *(path.name for path in (ROOT / folder).rglob("*.py")),
+        *(f"hunkwise.{path.stem}" for path in (ROOT / folder).glob("*")),
+    )
+}
+"""Names of files with code, and of modules by their first name, such as hunkwise.flows."""
+TARGETS = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+HUNKWISE = re.compile(r"(?m)^(?:\w+=\S* )*(?:\S*/)?hunkwise ([^|>&\n]*)")
 PATCH = b"@@ -1,2 +1,2 @@ CREATE TABLE account\n-id int,\n+id bigint,\n name text\n"
 SETTINGS = prompt_values(
     PromptSettings(name="migrations", template="m.j2", paths=("db/**",), categories=("locks",)),
@@ -60,15 +92,81 @@ def context(*, local: bool = False) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_link_leads_to_a_file(name: str) -> None:
-    folder = (ROOT / name).parent
-    assert [link for link in relative_links(page(name)) if not (folder / link).exists()] == []
+def test_every_link_leads_to_a_file_and_an_anchor(name: str) -> None:
+    broken = []
+    for link in relative_links(page(name)):
+        path, _, wanted = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        if not target.exists() or (wanted and wanted not in anchors(target.read_text(encoding="utf-8"))):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("The `--format` option, twice", "the---format-option-twice"),
+        ("`pull_request_target`", "pull_request_target"),
+        ("What is [sent](data.md) where?", "what-is-sent-where"),
+        ("Über **alles**: 1.2 (neu)", "über-alles-12-neu"),
+        ("C++ & C#", "c--c"),
+    ],
+)
+def test_anchors_are_as_github_makes_them(heading: str, expected: str) -> None:
+    assert anchor(heading) == expected
+
+
+def test_headings_in_code_and_comments_have_no_anchor() -> None:
+    text = "# Twice\n\n```sh\n# Comment\n```\n<!--\n# Hidden\n-->\n## Twice\n"
+    assert anchors(text) == {"twice", "twice-1"}
+
+
+def test_the_index_has_every_page_and_every_example_workflow() -> None:
+    linked = {
+        (ROOT / "docs" / link.partition("#")[0]).resolve() for link in relative_links(page("docs/README.md"))
+    }
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "examples" / "workflows").glob("*.yml")]
+    assert {path for path in files if path.name != "README.md"} - linked == set()
+
+
+@pytest.mark.parametrize("name", FOR_USERS)
+def test_a_page_for_users_names_no_module_and_no_test(name: str) -> None:
+    assert set(re.findall(r"[\w.]+\.py\b|hunkwise\.\w+|\btests/", prose(page(name)))) & OF_DEVELOPERS == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_of_a_page_is_one(name: str) -> None:
+    parser = build_parser()
+    for line in HUNKWISE.findall("\n".join(code_blocks(page(name), "sh"))):
+        try:
+            parser.parse_args(shlex.split(re.sub("…|\\\\$", "", line), comments=True))
+        except (SystemExit, SettingsError) as error:
+            pytest.fail(f"{name}: {line}: {error}")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_target_of_make_is_in_the_makefile(name: str) -> None:
+    named = re.findall(r"(?m)(?:`|^)make (?:-C \S+ )?([a-z-]+)", page(name))
+    assert set(named) - set(TARGETS) == set()
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_file_that_is_named_in_full_is_there(name: str) -> None:
     named = re.findall(r"`((?:src|tests|examples|docs)/[\w./-]+)`", page(name))
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_terminal_session_is_what_the_commands_print(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+
+    def run(arguments: Sequence[str], folder: Path) -> str:
+        printed = CommandLine(folder, tmp_path / "home", {"COLUMNS": COLUMNS}).run(*arguments)
+        assert printed.code == 0
+        return printed.errors + printed.out
+
+    text = page("docs/reviewing.md")
+    assert page_with_session(text, folder, run) == text, "run `make docs`"
 
 
 def test_the_configuration_for_editors_is_valid() -> None:

@@ -14,6 +14,7 @@ import yaml
 from openapi_schema_validator import OAS31Validator
 from pydantic import BaseModel
 
+from hunkwise.domain.review import ExitCode
 from hunkwise.errors import SettingsError
 from hunkwise.settings.config import Config, parse_config
 from hunkwise.settings.config_errors import describe_expected, shape_at
@@ -21,7 +22,7 @@ from hunkwise.settings.inputs import SHARED_INPUTS
 from hunkwise.settings.prompt_settings import FrontMatter
 from hunkwise.settings.sources import json_schema, prompt_schema, read_front_matter
 from hunkwise.settings.strict_yaml import read_yaml
-from tests.pages import page
+from tests.pages import page, table
 from tests.settings.test_config import FULL, WRONG_KEYS
 from tests.settings.test_prompt_settings import FULL as FULL_FRONT_MATTER
 from tests.settings.test_prompt_settings import WRONG as WRONG_FRONT_MATTER
@@ -87,22 +88,30 @@ def action() -> str:
     return text
 
 
-def readme() -> str:
-    """Returns README.md with the table of action.yml's inputs."""
-    rows = ["| Input | Default | Meaning |", "|---|---|---|"]
-    for name, definition in yaml.safe_load(page("action.yml"))["inputs"].items():
+def reference() -> str:
+    """Returns docs/reference.md with the inputs and outputs of action.yml, and the exit codes of the code."""
+    action, text = yaml.safe_load(page("action.yml")), page("docs/reference.md")
+    inputs = ["| Input | Default | Meaning |", "|---|---|---|"]
+    for name, definition in action["inputs"].items():
         meaning, _, in_words = definition["description"].partition(" Default: ")
         default = f"`{definition['default']}`" if "default" in definition else in_words.removesuffix(".")
-        rows.append(f"| `{name}` | {default} | {meaning} |")
-    table = "\n".join(rows) + "\n"
-    return re.sub(r"(?m)^\| Input \|.*\n(?:\|.*\n)+", lambda _: table, page("README.md"))
+        inputs.append(f"| `{name}` | {default} | {meaning} |")
+    outputs = ["| Output | Meaning |", "|---|---|"]
+    outputs += [f"| `{name}` | {entry['description']} |" for name, entry in action["outputs"].items()]
+    codes = ["| Code | Output `conclusion` | Meaning |", "|---|---|---|"]
+    for code, (*_, meaning) in zip(ExitCode, table(text, "Code"), strict=True):
+        codes.append(f"| {code.value} | {code.conclusion.value} | {meaning} |")
+    wanted = iter((inputs, outputs, codes))
+    return re.sub(
+        r"(?m)^\| (?:Input|Output|Code) \|.*\n(?:\|.*\n)+", lambda _: "\n".join([*next(wanted), ""]), text
+    )
 
 
 PUBLISHED: dict[str, Callable[[], str]] = {
     "schemas/hunkwise.schema.json": lambda: as_text(json_schema()),
     "schemas/prompt.schema.json": lambda: as_text(prompt_schema()),
     "action.yml": action,
-    "README.md": readme,
+    "docs/reference.md": reference,
     "docs/configuration.md": lambda: with_tables(
         "docs/configuration.md",
         key_table(Config),
@@ -154,7 +163,7 @@ def read_listed(text: str) -> object:
 
 @pytest.mark.parametrize("path", PUBLISHED)
 def test_published_file_matches_the_code(path: str) -> None:
-    assert page(path) == PUBLISHED[path](), "run python -m tests.settings.rewrite_published"
+    assert page(path) == PUBLISHED[path](), "run `make docs`"
 
 
 @pytest.mark.parametrize(

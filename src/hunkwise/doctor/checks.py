@@ -83,7 +83,10 @@ def failed(name: str, error: Error) -> tuple[Check, ...]:
     """Returns the checks of an error: one for each fault of the settings, else one with its remedy."""
     if isinstance(error, SettingsError):
         faults = zip(error.faults, error.shell_faults, strict=True)
-        return tuple(replace(wrong(name, message), shell_said=in_shell) for message, in_shell in faults)
+        return tuple(
+            replace(wrong(name, message), shell_said="" if in_shell == message else in_shell)
+            for message, in_shell in faults
+        )
     return (error_check(name, error),)
 
 
