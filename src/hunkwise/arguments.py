@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from hunkwise import __version__
 from hunkwise.domain.limits import MATRIX_JOBS
+from hunkwise.domain.setup import QUESTIONS
 
 _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--model": {"metavar": "ID", "help": 'a model id, or "demo": fixed rules that need no account'},
@@ -46,9 +47,42 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hunkwise {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("action", help="run as a step of a workflow (what entrypoint.py does)")
-    for add in (_add_review, _add_publish, _add_audit, _add_prompts, _add_config, _add_eval, _add_doctor):
+    for add in (
+        _add_init,
+        _add_review,
+        _add_publish,
+        _add_audit,
+        _add_prompts,
+        _add_config,
+        _add_eval,
+        _add_doctor,
+    ):
         add(commands)
     return parser
+
+
+def _add_init(commands: _Commands) -> None:
+    init = commands.add_parser(
+        "init",
+        help="set up a repository: write its workflows and configuration",
+        description="Writes .github/workflows/hunkwise.yml, other workflows that are wanted, and .github/hunkwise.yml "
+        "into a clone, and lists what remains to be done on GitHub. Asks for options that are not given, unless "
+        "--yes is given or there is no terminal.",
+    )
+    wanted = init.add_argument_group("what is set up")
+    for question in QUESTIONS:
+        flag, help_text = f"--{question.field.replace('_', '-')}", question.help.replace("%", "%%")
+        if question.is_yes_or_no:
+            wanted.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
+        else:
+            wanted.add_argument(flag, choices=question.answers or None, help=help_text)
+    wanted.add_argument(
+        "--action", metavar="OWNER/hunkwise@SHA", help="the commit of hunkwise that the workflows use"
+    )
+    init.add_argument("--yes", action="store_true", help="ask nothing: use the defaults of options not given")
+    init.add_argument("--force", action="store_true", help="replace existing files that differ")
+    init.add_argument("--print", action="store_true", help="print the files instead of writing them")
+    _add(init, "--repository")
 
 
 def _add_review(commands: _Commands) -> None:

@@ -17,7 +17,7 @@ from copilot import CopilotClient, CopilotSession, RuntimeConnection
 from copilot.session import ProviderConfig
 
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
-from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
+from hunkwise.copilot.find_cli import CLI_VERSION, OLDEST_VERSION, SDK_VERSION
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
@@ -148,8 +148,6 @@ def _disable_nagle(connection: object) -> None:
             connection.__class__ = _PromptSocket
 
 
-# Older versions hang during a turn (seen with 1.0.81, which reports itself as 0.0.1), at the same protocol version.
-_OLDEST_VERSION = (1, 0, 89)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 _CONNECT_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 20.0
@@ -273,7 +271,7 @@ async def _close(client: CopilotClient) -> None:
 
 def _check_version(version: str) -> None:
     match = _VERSION.match(version)
-    if match and tuple(int(part) for part in match.groups()) < _OLDEST_VERSION:
+    if match and tuple(int(part) for part in match.groups()) < OLDEST_VERSION:
         raise ModelError(
             ModelKind.SIDECAR,
             f"The Copilot CLI is version {version}, which is known to hang.",
