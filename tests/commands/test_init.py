@@ -18,8 +18,10 @@ import yaml
 from hunkwise import __version__
 from hunkwise.commands.init import released_action
 from hunkwise.commands.workflow_files import PLACEHOLDER, ActionReference
+from hunkwise.domain.setup import QUESTIONS
 from tests.fakes.command_line import CommandLine, Printed
 from tests.fakes.git_repository import GitRepository
+from tests.pages import code_blocks, code_spans, page, table
 
 ORIGIN = {"origin": "https://github.com/octo/site.git"}
 WORKFLOW, CONFIG = ".github/workflows/hunkwise.yml", ".github/hunkwise.yml"
@@ -121,6 +123,14 @@ def test_nothing_is_written_through_a_link_out_of_the_repository(clone: Clone, t
     printed = clone.init("--force")
     assert (printed.code, list(outside.iterdir())) == (2, [])
     assert f"{CONFIG} is outside of the repository" in printed.errors
+    (clone.path / ".github").unlink()
+    (clone.path / ".github").mkdir()
+    for name in (CONFIG, ".github/.hunkwise.yml.unfinished"):
+        (clone.path / name).symlink_to(outside / "file")
+    assert clone.init().code == 2
+    assert clone.init("--force").code == 0
+    assert (clone.path / CONFIG).is_file()
+    assert list(outside.iterdir()) == []
 
 
 def test_print_writes_to_standard_output_only(clone: Clone) -> None:
@@ -244,6 +254,26 @@ def test_release_is_that_of_the_clone_of_hunkwise(tmp_path: Path) -> None:
 
 def test_development_version_says_that_the_release_is_missing(clone: Clone) -> None:
     assert f"replace {PLACEHOLDER.repository}@{PLACEHOLDER.sha}" in clone.init().out
+
+
+QUICK_START = page("docs/quick-start.md")
+
+
+def test_quick_start_shows_the_remaining_steps(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, {"origin": "https://github.com/octo-org/shop"})
+    action = ACTION[1].replace("octo-org/", "OWNER/")
+    printed = clone.init("--auth", "token", "--audit", "weekly", "--action", action)
+    (sample,) = code_blocks(QUICK_START, "text")
+    assert printed.out.partition("\n\n")[2] == sample
+
+
+def test_quick_start_has_every_option_with_its_values_and_default() -> None:
+    rows = table(QUICK_START, "Option")
+    assert [row[0] for row in rows] == [f"`--{question.field.replace('_', '-')}`" for question in QUESTIONS]
+    for question, (_, values, default, _meaning) in zip(QUESTIONS, rows, strict=True):
+        if question.answers:
+            assert question.is_yes_or_no or tuple(code_spans(values)) == question.answers
+            assert default == f"`{question.default('token')}`"
 
 
 class Dialogue:

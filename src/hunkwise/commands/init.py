@@ -48,7 +48,7 @@ _MODEL: Final = re.compile(r"[\w.:/@-]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Destination:
+class TargetRepository:
     """The repository that is set up."""
 
     root: Path
@@ -69,27 +69,27 @@ class Destination:
 
 def init(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Writes the files, or prints them, and says what remains to be done. Raises Error; then nothing was written."""
-    destination = find_destination(Path(arguments.repository), environ)
+    target = find_target(Path(arguments.repository), environ)
     action = parse_action(arguments.action) if arguments.action else released_action()
     with stoppable(_STOPPED):
-        options = _read_options(arguments, destination)
-        files = setup_files(options, action, enterprise_server=not destination.has_copilot)
-        changed = files if arguments.print else _changed_files(destination.root, files, force=arguments.force)
+        options = _read_options(arguments, target)
+        files = setup_files(options, action, enterprise_server=not target.has_copilot)
+        changed = files if arguments.print else _changed_files(target.root, files, force=arguments.force)
         if not arguments.print:
-            _write_all(destination.root, changed)
+            _write_all(target.root, changed)
     if arguments.print:
         sys.stdout.writelines(f"--- # {path}\n{text}" for path, text in files.items())
     else:
-        sys.stdout.write(f"Files in {destination.root}:\n")
+        sys.stdout.write(f"Files in {target.root}:\n")
         sys.stdout.writelines(f"  {path}{'' if path in changed else ' (unchanged)'}\n" for path in files)
     messages = sys.stderr if arguments.print else sys.stdout
     messages.write("\nWhat remains to be done:\n")
-    for number, step in enumerate(remaining_steps(options, action, destination), 1):
+    for number, step in enumerate(remaining_steps(options, action, target), 1):
         messages.write(f"{number}. " + step.replace("\n", "\n   ") + "\n")
     return ExitCode.REVIEWED
 
 
-def find_destination(folder: Path, environ: Mapping[str, str]) -> Destination:
+def find_target(folder: Path, environ: Mapping[str, str]) -> TargetRepository:
     """Returns the clone at or above the folder, with the server of GITHUB_SERVER_URL or of its remotes.
 
     Raises SettingsError if it is no clone.
@@ -108,7 +108,7 @@ def find_destination(folder: Path, environ: Mapping[str, str]) -> Destination:
         *remotes,
         (server or "https://github.com", "OWNER/REPO"),
     ]
-    return Destination(root, *preferred[0])
+    return TargetRepository(root, *preferred[0])
 
 
 def _has_copilot(site: str) -> bool:
@@ -139,7 +139,7 @@ def released_action(checkout: Path = CHECKOUT) -> ActionReference:
         git.close()
 
 
-def _read_options(arguments: argparse.Namespace, destination: Destination) -> SetupOptions:
+def _read_options(arguments: argparse.Namespace, target: TargetRepository) -> SetupOptions:
     """Returns the options of the command line; at a terminal it asks for the others.
 
     Raises SettingsError with all faults of the options.
@@ -150,26 +150,26 @@ def _read_options(arguments: argparse.Namespace, destination: Destination) -> Se
         if (value := getattr(arguments, question.field)) is not None
     }
     asks = not arguments.yes and sys.stdin.isatty() and sys.stderr.isatty()
-    usual = "organization" if destination.has_copilot else "token"
+    usual = "organization" if target.has_copilot else "token"
     if not asks:
         answers.setdefault("auth", usual)
-    if faults := list(option_faults(answers, destination)):
+    if faults := list(option_faults(answers, target)):
         raise SettingsError(faults)
     if asks:
         sys.stderr.write(
-            f"Setting up {destination.repository}. Enter accepts the answer in brackets; Ctrl-C ends.\n"
+            f"Setting up {target.repository}. Enter accepts the answer in brackets; Ctrl-C ends.\n"
         )
         for question in QUESTIONS:
             auth = answers.get("auth", usual)
             if question.field in answers or (question.defaults is not None and auth not in question.defaults):
                 continue
             default = usual if question.field == "auth" else question.default(auth)
-            answers |= _ask(question, default, answers, destination)
+            answers |= _ask(question, default, answers, target)
     return SetupOptions(**answers)
 
 
 def _ask(
-    question: SetupQuestion, default: str, answers: Mapping[str, Any], destination: Destination
+    question: SetupQuestion, default: str, answers: Mapping[str, Any], target: TargetRepository
 ) -> dict[str, Any]:
     """Asks until the answer is valid; returns it by its field, or nothing if a default of `SetupOptions` applies."""
     words = question.answers
@@ -190,18 +190,18 @@ def _ask(
         if not words and text == default:
             return {}
         answer = {question.field: text == "yes" if question.is_yes_or_no else text}
-        fault = next(option_faults({**answers, **answer}, destination), None)
+        fault = next(option_faults({**answers, **answer}, target), None)
         if fault is None:
             return answer
         sys.stderr.write(f"  {fault}\n")
 
 
-def option_faults(answers: Mapping[str, Any], destination: Destination) -> Iterator[str]:
+def option_faults(answers: Mapping[str, Any], target: TargetRepository) -> Iterator[str]:
     """Yields a sentence for each option that is wrong or contradicts another one. `auth` may be missing."""
     auth = answers.get("auth")
-    if auth == "organization" and not destination.has_copilot:
+    if auth == "organization" and not target.has_copilot:
         yield (
-            f"{destination.site} has no Copilot: choose --auth token with a token of github.com, a provider, or"
+            f"{target.site} has no Copilot: choose --auth token with a token of github.com, a provider, or"
             " running-cli."
         )
     for name, defaults in (("url", DEFAULT_URLS), ("secret", DEFAULT_SECRETS)):
@@ -278,11 +278,11 @@ def _write_all(root: Path, files: Mapping[str, str]) -> None:
 
 
 def remaining_steps(
-    options: SetupOptions, action: ActionReference, destination: Destination
+    options: SetupOptions, action: ActionReference, target: TargetRepository
 ) -> Iterator[str]:
     """Yields what people still have to do, each with the address of its page on GitHub in a line of its own."""
-    owner, link = destination.repository.partition("/")[0], destination.link
-    copilot_site = destination.site if destination.has_copilot else "https://github.com"
+    owner, link = target.repository.partition("/")[0], target.link
+    copilot_site = target.site if target.has_copilot else "https://github.com"
     secret = options.secret or DEFAULT_SECRETS.get(options.auth)
     if not action.is_release:
         yield (
@@ -306,7 +306,7 @@ def remaining_steps(
     if secret:
         kind = {"token": "that token", "running-cli": "the connection token of the CLI"}
         yield (
-            f"Add the secret {secret}, {kind.get(options.auth, 'the key of the provider')}:\n"
+            f"Add {kind.get(options.auth, 'the key of the provider')} as the secret {secret}:\n"
             f"{link('settings/secrets/actions/new')}"
         )
         yield (
@@ -320,7 +320,7 @@ def remaining_steps(
             "AZURE_URL": "the address of the resource",
             "MODEL": "the id of the model, or of its deployment",
         }
-        yield f"Add the variable {variable}, {what[variable]}:\n{link('settings/variables/actions/new')}"
+        yield f"Add {what[variable]} as the variable {variable}:\n{link('settings/variables/actions/new')}"
     if options.forks in ("read-only", "two-workflows"):
         needed = "the permission for Copilot" if options.auth == "organization" else f"the secret {secret}"
         yield (
@@ -335,5 +335,5 @@ def remaining_steps(
     later = options.dispatch or options.commands or options.audit != "no" or options.forks != "no"
     yield (
         "Commit the files, and open a pull request with them: it is the first one that is reviewed."
-        + (" The other workflows start once they are on the default branch." if later else "")
+        + ("\nThe other workflows start once they are on the default branch." if later else "")
     )
