@@ -132,7 +132,11 @@ def released_action(checkout: Path = CHECKOUT) -> ActionReference:
     git = Git(checkout)
     try:
         sha = git.resolve("HEAD")
-        return ActionReference(names[0], sha, tag) if names and git.resolve(tag) == sha else PLACEHOLDER
+        return (
+            ActionReference(names[0], sha, tag)
+            if names and git.resolve(f"refs/tags/{tag}") == sha
+            else PLACEHOLDER
+        )
     except RepositoryError:  # there is no such tag
         return PLACEHOLDER
     finally:
