@@ -356,7 +356,7 @@ def versions_found(manager: dict[str, Any], pattern: str) -> set[str]:
 
 def files() -> Iterator[Path]:
     for folder in ("src", "tests", "examples", ".github"):
-        yield from (path for path in (ROOT / folder).rglob("*.*") if path.suffix in {".py", ".yml"})
+        yield from (path for path in (ROOT / folder).rglob("*.*") if path.suffix in {".py", ".yml", ".j2"})
     yield from ROOT.glob("*.toml")
 
 
@@ -368,6 +368,13 @@ def test_renovate_finds_cli_version(pattern: str) -> None:
 def test_renovate_finds_builder_of_release() -> None:
     (pattern,) = RENOVATE["customManagers"][1]["managerFilePatterns"]
     assert len(versions_found(RENOVATE["customManagers"][1], pattern)) == 1
+
+
+def test_renovate_finds_actions_of_templates() -> None:
+    (pattern,) = RENOVATE["customManagers"][2]["managerFilePatterns"]
+    versions = set(re.findall(r"actions/\S+ # (v[0-9.]+)", "".join(map(Path.read_text, ALL_WORKFLOWS))))
+    assert versions_found(RENOVATE["customManagers"][2], pattern) <= versions
+    assert len(versions_found(RENOVATE["customManagers"][2], pattern)) > 1
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
 _HEADING = "Examples:\n"
@@ -88,6 +88,11 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "hunkwise doctor --offline",
         "hunkwise doctor --pr octo/site#12 --format json",
     ),
+    "init": (
+        "hunkwise init                          # asks, writes, and says what remains to be done",
+        "hunkwise init --yes --auth organization --fail-on high",
+        "hunkwise init --print --audit weekly --commands",
+    ),
     "setup": (
         "hunkwise setup                         # says what it downloads, and asks",
         "hunkwise setup --yes                   # in a script",
@@ -99,6 +104,21 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     ),
 }
 """The examples of each command; "" is `hunkwise` itself."""
+
+
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "--model": {"metavar": "ID", "help": 'a model id, or "demo": fixed rules that need no account'},
+    "--config": {"metavar": "PATH", "help": "the configuration (default: .github/hunkwise.yml)"},
+    "--repository": {"metavar": "DIR", "default": ".", "help": "the checkout (default: here)"},
+    "--format": {"choices": ("text", "json"), "default": "text", "help": "output format (default: text)"},
+    "--pr": {"metavar": "PR"},
+    "--base": {"metavar": "REV"},
+    "--head": {"metavar": "REV"},
+    "--quiet": {"action": "store_true", "help": "no progress and no notices on standard error"},
+}
+"""Options that several commands have."""
+_SHORT: Final = {"--quiet": ("-q",)}
+Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
@@ -162,3 +182,9 @@ def completion_script(parser: CommandParser, shell: str) -> str:
             if names in _FILES or names in _FOLDERS:
                 action.complete = shtab.FILE if names in _FILES else shtab.DIRECTORY  # type: ignore[attr-defined]
     return str(shtab.complete(parser, shell))
+
+
+def add_options(parser: argparse._ActionsContainer, *names: str, **more: Any) -> None:
+    """Adds options of `_OPTIONS`; `more` overrides their keywords for this command."""
+    for name in names:
+        parser.add_argument(*_SHORT.get(name, ()), name, **{**_OPTIONS[name], **more})

@@ -99,6 +99,10 @@ def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str
         from hunkwise.doctor.command import doctor
 
         return doctor
+    if name == "init":
+        from hunkwise.commands.init import init
+
+        return init
     if name == "eval":
         from hunkwise.commands.eval import evaluate
 

@@ -32,6 +32,7 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a file, whole or not at all. Raises OSError."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
+        unfinished.unlink(missing_ok=True)  # a link would be followed
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
     except OSError:

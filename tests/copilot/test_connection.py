@@ -131,7 +131,7 @@ def test_own_cli_that_is_too_old_is_replaced_by_its_fallback(
     assert f"Trying {fallback.program} instead" in caplog.text
     with pytest.raises(ModelError, match=r"version 1\.0\.81, .*; hunkwise needs 1\.0\.89 or newer") as raised:
         asyncio.run(version_of(old))
-    assert raised.value.hint == install_hint()
+    assert raised.value.shell_hint == install_hint()
 
 
 @pytest.mark.parametrize("version", ["1.0.103", "2.0.0", "1.0.102-beta.1", "dev"])

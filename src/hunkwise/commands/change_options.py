@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from hunkwise.errors import RepositoryError, SettingsError
@@ -108,6 +108,20 @@ def _parse(option: str, host: str) -> tuple[str | None, int]:
 
 def cloned_repositories(folder: Path, host: str) -> tuple[str, ...]:
     """Returns `owner/name` of the clone's remotes on that host, the preferred one first; empty outside a clone."""
+    return tuple(remote.repository for remote in remotes_of(folder) if remote.host in (host, f"ssh.{host}"))
+
+
+class Remote(NamedTuple):
+    """A repository that a clone fetches from."""
+
+    host: str
+    """In lower case."""
+    repository: str
+    """`owner/name`."""
+
+
+def remotes_of(folder: Path) -> tuple[Remote, ...]:
+    """Returns the clone's remotes with a host, the preferred one first; empty outside a clone."""
     git = Git(folder)
     try:
         urls = git.mirror.read_settings(r"^remote\..*\.url$")
@@ -117,24 +131,24 @@ def cloned_repositories(folder: Path, host: str) -> tuple[str, ...]:
         git.close()
     names = {name.split(".", 1)[1].removesuffix(".url"): url for name, url in urls.items()}
     ordered = sorted(names, key=lambda name: _REMOTES.index(name) if name in _REMOTES else len(_REMOTES))
-    found = (_repository_of(names[name], host) for name in ordered)
-    return tuple(dict.fromkeys(name for name in found if name is not None))
+    found = (_remote_of(names[name]) for name in ordered)
+    return tuple(dict.fromkeys(remote for remote in found if remote is not None))
 
 
-def _repository_of(url: str, host: str) -> str | None:
-    """Returns `owner/name` of a remote's URL (https, ssh, or host:path); None if it is not on that host."""
+def _remote_of(url: str) -> Remote | None:
+    """Returns host and repository of a remote's URL (https, ssh, or host:path); None if it names none."""
     if "://" in url:
         try:
             parts = urlsplit(url)
         except ValueError:
             return None
-        where, path = parts.hostname or "", parts.path
+        host, path = parts.hostname or "", parts.path
     elif short := _SSH_REMOTE.fullmatch(url):
-        where, path = short["host"], short["path"]
+        host, path = short["host"], short["path"]
     else:
         return None
     name = path.strip("/").removesuffix(".git")
-    return name if where.lower() in (host, f"ssh.{host}") and re.fullmatch(_NAME, name) else None
+    return Remote(host.lower(), name) if host and re.fullmatch(_NAME, name) else None
 
 
 def token_in(environ: Mapping[str, str], missing: str) -> str:

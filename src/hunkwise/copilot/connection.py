@@ -17,7 +17,7 @@ from copilot import CopilotClient, CopilotSession, RuntimeConnection
 from copilot.session import ProviderConfig
 
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
-from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, install_hint
+from hunkwise.copilot.find_cli import CLI_VERSION, OLDEST_VERSION, SDK_VERSION, install_hint
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
@@ -148,8 +148,6 @@ def _disable_nagle(connection: object) -> None:
             connection.__class__ = _PromptSocket
 
 
-# Older versions hang during a turn (seen with 1.0.81, which reports itself as 0.0.1), at the same protocol version.
-_OLDEST_VERSION = (1, 0, 89)
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 _CONNECT_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 20.0
@@ -274,14 +272,13 @@ async def _close(client: CopilotClient) -> None:
 def _check_version(version: str, *, own: bool) -> None:
     """`own`: it was started here. Raises ModelError (SIDECAR) for a version that is too old."""
     match = _VERSION.match(version)
-    if match and tuple(int(part) for part in match.groups()) < _OLDEST_VERSION:
-        oldest = ".".join(map(str, _OLDEST_VERSION))
+    if match and tuple(int(part) for part in match.groups()) < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
         raise ModelError(
             ModelKind.SIDECAR,
             f"The Copilot CLI is version {version}, which is known to hang; hunkwise needs {oldest} or newer.",
-            install_hint()
-            if own
-            else f"Install @github/copilot {CLI_VERSION}, the version that hunkwise is tested with.",
+            f"Install @github/copilot {CLI_VERSION}, the version that hunkwise is tested with.",
+            install_hint() if own else "",
         )
     if version != CLI_VERSION:
         logger.warning("The Copilot CLI is version %s; hunkwise is tested with %s.", version, CLI_VERSION)

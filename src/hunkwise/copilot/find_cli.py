@@ -15,6 +15,9 @@ from hunkwise.errors import ModelError, ModelKind
 CLI_VERSION = "1.0.102"
 SDK_VERSION = "1.0.25"
 """Both versions were tested together; package-lock.json and pyproject.toml pin them."""
+OLDEST_VERSION = (1, 0, 89)
+"""Older versions of the CLI hang during a turn (seen with 1.0.81, which reports itself as 0.0.1), at the same protocol
+version."""
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
