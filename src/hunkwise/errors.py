@@ -105,11 +105,12 @@ class ModelError(Error):
         self.kind = kind
 
 
-def stopped() -> ModelError:
-    """Returns the error of a run that was stopped from outside before anything was reviewed."""
-    return ModelError(
-        ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run the job again."
-    )
+class StoppedError(ModelError):
+    """The run was stopped from outside, for example cancelled, before anything was reviewed."""
+
+    def __init__(self) -> None:
+        message = "The run was stopped before anything was reviewed."
+        super().__init__(ModelKind.TIMEOUT, message, "Run the job again.")
 
 
 _DISK = "Free some of it, or name a folder on another disk by RUNNER_TEMP and TMPDIR; then run the job again."

@@ -11,9 +11,15 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings, WeekSettings
-from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
+from hunkwise.settings.config import Config, parse_config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
-from hunkwise.settings.prompt_settings import BudgetSettings, CommandSettings, FrontMatter, PromptSettings
+from hunkwise.settings.prompt_settings import (
+    BudgetSettings,
+    CommandSettings,
+    ContextSettings,
+    FrontMatter,
+    PromptSettings,
+)
 
 PATH = ".github/hunkwise.yml"
 FULL = """\

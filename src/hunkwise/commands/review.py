@@ -63,7 +63,7 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
 
 def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Publishes a report on the pull request that --pr names. Raises Error."""
-    from hunkwise.commands.pull_request import ReportPublication
+    from hunkwise.commands.report_publication import ReportPublication
 
     wanted = requested_pull_request(arguments.pr, Path(), environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
@@ -188,7 +188,7 @@ def _review_pull_request(
     checkout = Path(arguments.repository)
     with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
-        task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
+        task = ReviewTask(wanted.repository, wanted.number)
         tree = WorkingTree(checkout) if _uses_working_tree(arguments, wanted) else None
         models = [name.strip() for name in (backend.model or "").split(",") if name.strip()]
         print_message(f"Reviewing {wanted.repository}#{wanted.number} with {backend.describe(models)}.")

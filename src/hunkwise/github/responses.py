@@ -19,7 +19,7 @@ MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes of one decompressed response: a page of a large pull request's files has about 2 MB."""
 _PERMISSIONS = (
     "Give the job `permissions: pull-requests: write` and `contents: read`. For pull requests from forks the "
-    "token of the event pull_request is read-only: use pull_request_target, without running the fork's code."
+    "token of the event pull_request is read-only: docs/forks.md describes three ways to review them."
 )
 _UNLOCK = (
     "Unlock the conversation: while it is locked, only people with write access can comment, and no app."
