@@ -16,7 +16,9 @@ from hunkwise.settings.prompt_settings import SettingsModel, extra, setting
 _Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f]$")]
 _Patterns = Annotated[
     tuple[_Pattern, ...],
-    Field(max_length=100, json_schema_extra=extra(wants='a list of up to 100 patterns, such as ["release-*"]')),
+    Field(
+        max_length=100, json_schema_extra=extra(wants='a list of up to 100 patterns, such as ["release-*"]')
+    ),
 ]
 """In a pattern, `*` is any text; every other character is itself, in upper or lower case."""
 
