@@ -98,9 +98,10 @@ def test_words_of_a_title_are_found_whole(pattern: str, title: str, skipped: boo
         ("drafts: yes", '"drafts" must be true or false'),
         (
             "skip-authors: renovate",
-            '"skip-authors" must be a list of up to 100 patterns, such as ["release-*"], not "renovate"',
+            '"skip-authors" must be a list of up to 100 patterns of up to 200 characters, such as ["no-*"]',
         ),
         ("skip-titles: ['']", '"skip-titles" must be a list of up to 100 patterns'),
+        (f"skip-titles: [{'t' * 201}]", "patterns of up to 200 characters"),
         ("skip-author: [mona]", 'did you mean "skip-authors"'),
         ("labels: [review]", '"labels" must be keys and values, such as "skip: [no-review]"'),
         ("labels: {onyl: [review]}", 'did you mean "only"'),

@@ -164,6 +164,23 @@ def test_invalid_variable_has_one_error(name: str, text: str, fault: str) -> Non
     assert caught.value.faults == (fault,)
 
 
+@pytest.mark.parametrize(
+    ("event", "actor", "fork", "page"),
+    [
+        ("pull_request", "mona", True, "docs/forks.md"),
+        ("pull_request_target", "mona", True, ""),
+        ("pull_request", "mona", False, ""),
+        ("pull_request", "dependabot[bot]", False, "docs/events.md"),
+    ],
+)
+def test_read_only_token_is_explained_where_it_is_to_be_expected(
+    event: str, actor: str, fork: bool, page: str
+) -> None:
+    environment = read_environment(NEEDED | {"GITHUB_EVENT_NAME": event, "GITHUB_ACTOR": actor})
+    reason = environment.explain_read_only_token(fork=fork)
+    assert page in reason if page else reason == ""
+
+
 EXAMPLES = Path(__file__).parents[2] / "node_modules/@octokit/webhooks-examples/api.github.com/index.json"
 REPOSITORY = "Codertocat/Hello-World"
 HEAD, BASE = "ec26c3e57ca3a959ca5aad62de7213c562f8c821", "f95f852bd8fca8fcc58a9a2d6c842781e32a215e"

@@ -17,7 +17,10 @@ _Pattern = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-
 _Patterns = Annotated[
     tuple[_Pattern, ...],
     Field(
-        max_length=100, json_schema_extra=extra(wants='a list of up to 100 patterns, such as ["release-*"]')
+        max_length=100,
+        json_schema_extra=extra(
+            wants='a list of up to 100 patterns of up to 200 characters, such as ["no-*"]'
+        ),
     ),
 ]
 """In a pattern, `*` is any text; every other character is itself, in upper or lower case."""
