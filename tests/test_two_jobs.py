@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from hunkwise.settings.config import Config
-from hunkwise.settings.events import REVIEWED_ACTIONS
 from hunkwise.settings.inputs import Inputs
-from tests.test_workflows import FOLDER, OURS, REPORT, TWO_JOBS, inputs_of, workflow
+from tests.test_workflows import FOLDER, NEW_CODE, OURS, REPORT, TWO_JOBS, inputs_of, workflow
 
 TEXT = (FOLDER / TWO_JOBS).read_text(encoding="utf-8")
 JOBS: dict[str, dict[str, Any]] = workflow(TWO_JOBS)["jobs"]
@@ -41,7 +40,7 @@ def test_only_the_job_without_a_model_may_write() -> None:
 
 def test_second_job_publishes_report_of_the_same_run() -> None:
     assert list(workflow(TWO_JOBS)[True]) == ["pull_request"]
-    assert set(workflow(TWO_JOBS)[True]["pull_request"]["types"]) == set(REVIEWED_ACTIONS)
+    assert set(workflow(TWO_JOBS)[True]["pull_request"]["types"]) == NEW_CODE
     review, publish = JOBS["review"], JOBS["publish"]
     assert review["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
     assert review["outputs"] == {"report": "${{ steps.review.outputs.report }}"}

@@ -114,9 +114,13 @@ class ModelError(Error):
         self.kind = kind
 
 
-def stopped() -> ModelError:
-    """Returns the error of a run that was stopped from outside before anything was reviewed."""
-    return ModelError(ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run it again.")
+class StoppedError(ModelError):
+    """The run was stopped from outside, for example cancelled, before anything was reviewed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ModelKind.TIMEOUT, "The run was stopped before anything was reviewed.", "Run it again."
+        )
 
 
 _DISK = (

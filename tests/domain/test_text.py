@@ -15,7 +15,7 @@ from hunkwise.domain.review import (
     SkipReason,
     Usage,
 )
-from hunkwise.errors import GitHubError, GitHubErrorKind, ModelKind, SettingsError, stopped
+from hunkwise.errors import GitHubError, GitHubErrorKind, ModelKind, SettingsError, StoppedError
 from tests.fakes.changes import changed
 
 
@@ -128,6 +128,6 @@ def test_error_text_has_message_and_hint() -> None:
         == "It is gone. Look elsewhere."
     )
     assert SettingsError(["one", "two"]).faults == ("one", "two")
-    assert (SettingsError([]).exit_code, stopped().exit_code) == (2, 3)
+    assert (SettingsError([]).exit_code, StoppedError().exit_code) == (2, 3)
     assert ModelKind.AUTHENTICATION.fatal
     assert not ModelKind.TIMEOUT.fatal

@@ -18,7 +18,8 @@ _CONNECTION_TOKEN = re.compile(r"(?<!sha256:)(?<![0-9a-fA-F])[0-9a-f]{64}(?![0-9
 _TIME_WAIT, _LISTEN = "06", "0A"
 """States of TCP in /proc/net/tcp."""
 _SUPERSEDED = ("neutral", "Superseded")
-_WITHOUT_REPORT = (_SUPERSEDED, ("failure", "No review was made"))
+_NO_REVIEW = "No review was made"
+_WITHOUT_REPORT = (_SUPERSEDED, *((word, _NO_REVIEW) for word in ("failure", "cancelled", "neutral")))
 _CONCLUSIONS = {0: "success", 1: "failure", 2: "failure", 3: "failure", 4: "neutral"}
 
 

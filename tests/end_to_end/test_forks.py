@@ -99,7 +99,11 @@ def test_read_only_run_writes_findings_to_summary_and_annotations(world: World) 
     assert world.github.check_runs == []
     assert {one["where"] for one in result.report["findings"]} == {"summary"}
     assert all(str(one["title"]) in result.summary for one in found)
-    notes = [command for command in read_log(result.log).commands if "file" in command.properties]
+    commands = read_log(result.log).commands
+    notes = [command for command in commands if "file" in command.properties]
+    (notice,) = [command for command in commands if command not in notes and command.name != "add-mask"]
+    assert (notice.name, "docs/forks.md describes three ways" in notice.message) == ("notice", True)
+    assert "use pull_request_target" not in result.log + result.summary
     assert {(note.properties["title"].partition(": ")[2], note.name) for note in notes} == {
         *((f"Severe at {line}", "warning") for line in (3, 4, 30)),
         *((str(one["title"]), "notice") for one in found[3:]),

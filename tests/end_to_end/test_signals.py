@@ -54,7 +54,9 @@ def test_fails_when_stopped_before_the_first_finding(
     )
     assert result.outputs["conclusion"] == "failure"
     assert "stopped" in result.summary
-    assert len(world.model.requests) == (1 if moment == "while the model answers" else 0)
+    asked = moment == "while the model answers"
+    assert len(world.model.requests) == int(asked)
+    assert [run.conclusion for run in world.github.check_runs] == ["cancelled"] * int(asked)
 
 
 def test_completes_review_that_is_being_posted(world: World) -> None:

@@ -23,7 +23,8 @@ from hunkwise.evaluation.run import CaseRunner, EvalRunner
 from hunkwise.flows.models import Model
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.trees import ScratchRepository
-from hunkwise.settings.config import Config, ContextSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import ContextSettings
 
 SECRET = "ghs_SecretOfTheRun7Q2x"
 SCAN = SecretScan([SECRET])

@@ -20,8 +20,8 @@ from hunkwise.flows.answering import _CODE_ROOM as CODE_ROOM
 from hunkwise.flows.answering import THREAD_ROOM, Answer, AnswerRequest, answer, fitting_comments
 from hunkwise.flows.base_config import built_in_fronts
 from hunkwise.flows.review import ReviewRequest, prepare
-from hunkwise.settings.config import Config, ContextSettings
-from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import BudgetSettings, ContextSettings, PromptSettings
 from hunkwise.tracking.markers import HiddenState, PreviousFinding, marker
 from tests.copilot.sessions import FakeRepository
 from tests.fakes.changes import changed, snapshot

@@ -11,8 +11,9 @@ from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.domain.pull_request import Instructions
 from hunkwise.flows.prompting import settings_digest
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings
-from hunkwise.settings.config import Config, ContextSettings
-from hunkwise.settings.prompt_settings import BudgetSettings, CommandSettings, PromptSettings
+from hunkwise.settings.automatic_settings import AutomaticSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import BudgetSettings, CommandSettings, ContextSettings, PromptSettings
 
 MINE = PromptSettings(name="mine", template="mine.j2")
 CHANGING: dict[str, Any] = {
@@ -27,6 +28,7 @@ CHANGING: dict[str, Any] = {
 }
 INDIFFERENT: dict[str, Any] = {
     "commands": CommandSettings(author=("help",)),
+    "automatic": AutomaticSettings(drafts=True),
     "version": 1,
     "fail_on": Severity.HIGH,
     "request_changes_on": Severity.HIGH,

@@ -21,8 +21,8 @@ from hunkwise.flows.prompting import PromptWriter
 from hunkwise.flows.verdicts import VerificationResult
 from hunkwise.flows.verification import MOST_IN_BATCH, Claim, Verifier
 from hunkwise.prompts.renderer import Renderer
-from hunkwise.settings.config import Config, ContextSettings
-from hunkwise.settings.prompt_settings import BudgetSettings, PromptSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import BudgetSettings, ContextSettings, PromptSettings
 from tests.fakes.changes import FakeCommit, added, changed, snapshot
 
 PATHS = ("a.py", "b.py", "c.py")

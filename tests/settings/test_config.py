@@ -11,9 +11,16 @@ from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditPrompt, AuditSettings, WeekSettings
-from hunkwise.settings.config import Config, ContextSettings, parse_config, parse_overrides
+from hunkwise.settings.automatic_settings import AutomaticSettings, LabelSettings
+from hunkwise.settings.config import Config, parse_config, parse_overrides
 from hunkwise.settings.inputs import KNOWN_INPUTS, SHARED_INPUTS, read_inputs
-from hunkwise.settings.prompt_settings import BudgetSettings, CommandSettings, FrontMatter, PromptSettings
+from hunkwise.settings.prompt_settings import (
+    BudgetSettings,
+    CommandSettings,
+    ContextSettings,
+    FrontMatter,
+    PromptSettings,
+)
 
 PATH = ".github/hunkwise.yml"
 FULL = """\
@@ -57,6 +64,11 @@ audit:
   risk: {src/auth/**: 3, src/old/**: 0.5}
 commands:
   author: [explain, help]
+automatic:
+  drafts: true
+  skip-authors: ["renovate*"]
+  skip-titles: ["[skip review]"]
+  labels: {only: [review], skip: [no-review]}
 prompts:
   - review
   - name: migrations
@@ -153,6 +165,12 @@ def test_defaults_are_as_documented() -> None:
             "risk": {},
         },
         "commands": {"author": ()},
+        "automatic": {
+            "drafts": False,
+            "skip_authors": (),
+            "skip_titles": (),
+            "labels": {"only": (), "skip": ()},
+        },
     }
 
 
@@ -192,6 +210,12 @@ def test_all_keys_can_be_set() -> None:
             risk={"src/auth/**": 3.0, "src/old/**": 0.5},
         ),
         commands=CommandSettings(author=("explain", "help")),
+        automatic=AutomaticSettings(
+            drafts=True,
+            skip_authors=("renovate*",),
+            skip_titles=("[skip review]",),
+            labels=LabelSettings(only=("review",), skip=("no-review",)),
+        ),
         ignore=("**/generated/**", "*.lock"),
         paths=("src/**",),
         prompts=(

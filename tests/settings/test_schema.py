@@ -121,6 +121,8 @@ PUBLISHED: dict[str, Callable[[], str]] = {
         key_table(Config, "audit"),
         key_table(Config, "audit", "week"),
         key_table(Config, "commands"),
+        key_table(Config, "automatic"),
+        key_table(Config, "automatic", "labels"),
     ),
     "docs/templates.md": lambda: with_tables("docs/templates.md", key_table(FrontMatter)),
 }

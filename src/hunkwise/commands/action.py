@@ -36,6 +36,8 @@ from hunkwise.settings.parsing import host_of, port_of
 if TYPE_CHECKING:
     from hunkwise.commands.publish import PublishedRun
 
+_SUMMARY_CHARACTERS = 2_000
+
 
 class Action:
     """One step of a workflow, from its environment to its exit code. Call `close` last."""
@@ -59,7 +61,10 @@ class Action:
         refuse_unsafe(self._environ)
         outcome = self._run_task(environment, inputs, read_task(environment, inputs), runner)
         if isinstance(outcome, NothingToDo):
+            from hunkwise.publish.sanitize import line
+
             runner.notice(outcome.why)
+            runner.summary(f"**hunkwise:** {line(outcome.why, _SUMMARY_CHARACTERS)}\n")
             self._write_outputs({"conclusion": "success", "findings": "0"})
             return ExitCode.REVIEWED
         if isinstance(outcome, ExitCode):
@@ -76,7 +81,7 @@ class Action:
                 inputs.overrides()
                 return task
             case PublishTask():
-                from hunkwise.commands.pull_request import ReportPublication
+                from hunkwise.commands.report_publication import ReportPublication
 
                 assert inputs.publish_report is not None, "only with that input the event gives a PublishTask"
                 publication = ReportPublication(environment, inputs, self._started, runner.log)
@@ -111,6 +116,8 @@ class Action:
         )
         for warning in finished.warnings:
             runner.warning(warning)
+        for notice in finished.notices:
+            runner.notice(notice)
         for error in finished.errors:
             runner.error(error)
         for note in finished.annotations:

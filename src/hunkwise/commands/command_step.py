@@ -178,7 +178,7 @@ class _CommandStep:
             full_review=command.full or self._inputs.full_review,
             texts=MappingProxyType(texts),
         )
-        task = ReviewTask(self._task.repository, self._task.number, None, None, fork=False, action="command")
+        task = ReviewTask(self._task.repository, self._task.number)
         outcome = self._parts.review(inputs, task)
         if isinstance(outcome, NothingToDo):
             return self._answer(comment, CommandReply(sanitize.line(outcome.why, _LONGEST_ERROR)))

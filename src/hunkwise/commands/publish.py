@@ -11,8 +11,8 @@ from hunkwise import __version__
 from hunkwise.actions import takes
 from hunkwise.commands.journal import write_json
 from hunkwise.domain.pull_request import Conversation, PullRequest
-from hunkwise.domain.review import ExitCode, Review
-from hunkwise.errors import Error
+from hunkwise.domain.review import Conclusion, ExitCode, Review
+from hunkwise.errors import GitHubErrorKind
 from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publication import GitHubPorts, HeadFilePort, Publication, PublishedFindings
 from hunkwise.flows.publish_plan import PublishSettings
@@ -48,6 +48,8 @@ class PublishedRun:
     summary: str
     outputs: Mapping[str, str]
     config_warnings: tuple[str, ...] = ()
+    read_only: str = ""
+    """Why the token cannot write, if that is to be expected."""
 
     @property
     def view(self) -> PublishedReview:
@@ -67,14 +69,23 @@ class PublishedRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Faults of the run, what was not reviewed and what could not be posted, as unique messages; at most 10."""
-        view = self.view
-        faults = [*view.review.faults, *([view.posted.fault] if view.posted.fault else [])]
+        view, unposted = self.view, self.view.posted.fault
+        faults = [*view.review.faults, *([unposted] if unposted and not self.notices else [])]
         messages = [*self.config_warnings, *(f"{fault.message} {fault.hint}".strip() for fault in faults)]
         if self.exit_code is ExitCode.PARTIAL:
             messages += view.verdict.reasons
-        messages += [*view.verdict.warnings, *self.published.warnings]
+        known = view.verdict.fallbacks if self.notices else ()
+        messages += [warning for warning in view.verdict.warnings if warning not in known]
+        messages += self.published.warnings
         messages += [view.posted.stale] if view.posted.stale else []
         return tuple(dict.fromkeys(messages))[:_MOST_WARNINGS]
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Why nothing was posted, instead of warnings, where a token is read-only as expected."""
+        fault = self.view.posted.fault
+        forbidden = fault is not None and fault.kind == f"github {GitHubErrorKind.FORBIDDEN}"
+        return (self.read_only,) if self.read_only and forbidden else ()
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:
@@ -139,11 +150,11 @@ class Publisher:
         if not self._config.dry_run:
             self.announcement.begin(self._pull_request.head_sha)
 
-    def abandon(self, error: Error) -> None:
-        """Writes to the check run why no review was made."""
-        # The error can contain text of the model's provider or of GitHub.
-        reason = sanitize.line(self._scan.redacted(str(error)), _MAX_REASON)
-        self.announcement.abandon("No review was made", reason)
+    def abandon(self, why: str, conclusion: Conclusion) -> None:
+        """Completes the check run with the reason for which no review was made."""
+        # The reason can contain text of the model's provider or of GitHub.
+        reason = sanitize.line(self._scan.redacted(why), _MAX_REASON)
+        self.announcement.abandon("No review was made", reason, conclusion)
 
     def progress(self, done: int, total: int) -> None:
         """Writes to the check run how many parts of the change are done."""

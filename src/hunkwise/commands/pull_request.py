@@ -1,7 +1,7 @@
-"""Reviews a pull request, or publishes the report of a job that could not write.
+"""Reads a repository on GitHub, and reviews a pull request.
 
 This module imports PyGithub and pydantic; the SDK is imported after fetching has begun. The head is read as text only,
-nothing of it is run, and a report is untrusted (publish.report_input).
+and nothing of it is run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar, cast
 
 from hunkwise.commands.finding_stream import FindingStream
@@ -24,17 +23,19 @@ from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.finding import NO_SUMMARY
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.pull_request import CommitFiles, PullRequest
-from hunkwise.domain.review import Review, Suppression
-from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
-from hunkwise.files import read_bounded
+from hunkwise.domain.review import Conclusion
+from hunkwise.errors import (
+    Error,
+    GitHubError,
+    ModelError,
+    ModelKind,
+    RepositoryError,
+    StoppedError,
+)
 from hunkwise.flows.analysis import Progress
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
-from hunkwise.flows.planning import select_files
-from hunkwise.flows.publish_plan import merge, split_by_confidence
 from hunkwise.flows.review import ReviewInput, ReviewRequest
 from hunkwise.github.client import ApiTree, GitHub
-from hunkwise.publish.report import ReportedReview
-from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
 from hunkwise.publish.sections import describe_pause
 from hunkwise.redaction import SecretScan
 from hunkwise.repository.git import Git
@@ -45,6 +46,7 @@ from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
 
 _Result = TypeVar("_Result")
+_REFUSED_TOKEN = (ModelKind.AUTHENTICATION, ModelKind.FORBIDDEN)
 _MOST_READS = 20
 """Maximum number of files read over the API to check suggestions and removed code; a checkout has no such limit."""
 
@@ -174,14 +176,17 @@ class RepositoryReader:
         )
 
 
-class _PausedError(Error):
-    """The pull request is paused: an automatic run has nothing to do."""
+class _SkippedError(Error):
+    """The pull request is not to be reviewed: it is closed, paused, or skipped by the configuration."""
 
 
-def _pause_of(fetched: FetchedPullRequest, task: ReviewTask | PublishTask) -> str:
-    """Returns why an automatic run has nothing to do; empty if the pull request is not paused, or a person asked."""
-    paused = fetched.state.paused if fetched.state is not None and task.automatic else None
-    return describe_pause(paused) if paused is not None else ""
+def explain_skip(fetched: FetchedPullRequest, task: ReviewTask | PublishTask) -> str:
+    """Returns why an automatic run has nothing to do; empty if it has, or a person requested the run."""
+    if not task.automatic:
+        return ""
+    if fetched.state is not None and fetched.state.paused is not None:
+        return describe_pause(fetched.state.paused)
+    return fetched.texts.config.automatic.reason_to_skip(fetched.snapshot.pull_request)
 
 
 class PullRequestReview:
@@ -198,6 +203,7 @@ class PullRequestReview:
         rules: CommitFiles | None = None,
     ) -> None:
         """`stream` writes the findings while they are found; `rules`: see RepositoryReader."""
+        self._environment = environment
         self._inputs = inputs
         self._started = started
         self._signals = signals
@@ -236,17 +242,31 @@ class PullRequestReview:
         try:
             review = asyncio.run(run.review())
             assert self._publisher is not None, "_fetch has set it"
-            return self._publisher.publish(review)
-        except _PausedError as pause:
-            return NothingToDo(pause.message)
+            read_only = self._environment.explain_read_only_token(fork=task.fork)
+            return replace(self._publisher.publish(review), read_only=read_only)
+        except _SkippedError as skipped:
+            return NothingToDo(skipped.message)
         except Error as error:
+            withheld = self._explain_withheld_secrets(error, task)
             if self._publisher is not None:
-                self._publisher.abandon(error)
+                self._publisher.abandon(withheld or str(error), _check_conclusion(error, withheld))
+            if withheld:
+                return NothingToDo(withheld)
             raise
         finally:
             if self._publisher is not None:
                 self._publisher.announcement.close()
             self._reader.close()
+
+    def _explain_withheld_secrets(self, error: Error, task: ReviewTask) -> str:
+        """Returns why a run of Dependabot could not ask a model; empty if it is no such run, or another error."""
+        refused = isinstance(error, ModelError) and error.kind in _REFUSED_TOKEN
+        if not (refused and task.automatic and self._environment.is_started_by_dependabot):
+            return ""
+        return (
+            f"Nothing was reviewed: GitHub gives runs of Dependabot no Actions secrets. {error.message} Add the secret"
+            " as a Dependabot secret, or name `dependabot[bot]` in `automatic.skip-authors`; see docs/events.md."
+        )
 
     def _progress(self, done: int, total: int) -> None:
         publisher = self._publisher
@@ -259,14 +279,17 @@ class PullRequestReview:
 
     def _fetch(self, task: ReviewTask, *, demo: bool) -> ReviewInput:
         fetched = self._reader.fetch(task.number)
-        if reason := _pause_of(fetched, task):
-            raise _PausedError(reason)
-        head = self._reader.commit(fetched.snapshot.pull_request.head_sha)
+        pull_request, config = fetched.snapshot.pull_request, fetched.texts.config
+        if pull_request.state != "open" and not config.dry_run:
+            raise _SkippedError(f"Pull request #{pull_request.number} is closed: nothing is reviewed.")
+        if reason := explain_skip(fetched, task):
+            raise _SkippedError(reason)
+        head = self._reader.commit(pull_request.head_sha)
         self._publisher = self._reader.publisher(fetched, automatic=task.automatic)
         earlier = fetched.state.summary if fetched.state is not None else NO_SUMMARY
         request = ReviewRequest(
             fetched.snapshot,
-            fetched.texts.config,
+            config,
             fetched.texts.templates,
             demo=demo,
             state=fetched.state,
@@ -277,7 +300,14 @@ class PullRequestReview:
         )
         if self._stream is not None:
             self._stream.start(request)
-        return ReviewInput(request, head, self._reader.base(fetched.snapshot.pull_request))
+        return ReviewInput(request, head, self._reader.base(pull_request))
+
+
+def _check_conclusion(error: Error, withheld: str) -> Conclusion:
+    """Returns the check run's conclusion where no review was made; `withheld`: see `_explain_withheld_secrets`."""
+    if isinstance(error, StoppedError):
+        return Conclusion.CANCELLED
+    return Conclusion.NEUTRAL if withheld else Conclusion.FAILURE
 
 
 def in_background(work: Callable[[], _Result]) -> Future[_Result]:
@@ -293,103 +323,3 @@ def in_background(work: Callable[[], _Result]) -> Future[_Result]:
 
     threading.Thread(target=run, name="fetch", daemon=True).start()
     return future
-
-
-_WITHOUT_REPORT = ("cancelled", "skipped")
-
-
-class ReportPublication:
-    """Publishes one report. `run` does all I/O."""
-
-    def __init__(
-        self, environment: RunnerEnvironment, inputs: Inputs, started: float, log: Callable[[str], None]
-    ) -> None:
-        self._repository = environment.repository
-        self._reader = RepositoryReader(environment, inputs, started)
-        self._log = log
-
-    def run(self, task: PublishTask, path: Path) -> PublishedRun | NothingToDo:
-        """Checks the report against the event and GitHub, and publishes it. Raises Error."""
-        if task.conclusion in _WITHOUT_REPORT and not path.exists():
-            return NothingToDo(f"The run that was to make the report was {task.conclusion}: there is none.")
-        report = read_report(_read_file(path))
-        check(
-            report,
-            repository=self._repository,
-            number=task.number,
-            head_sha=task.head_sha,
-            head_repository=task.head_repository,
-        )
-        assert report.pull_request is not None, "`check` refuses a report on a range of commits"
-        self._log(f"The report is on pull request #{report.pull_request} at {report.head_sha[:12]}.")
-        try:
-            fetched = self._reader.fetch(report.pull_request)
-            pull_request = fetched.snapshot.pull_request
-            if (reason := _reason_to_skip(pull_request, report.head_sha)) is not None:
-                return reason
-            if paused := _pause_of(fetched, task):
-                return NothingToDo(paused)
-            check(
-                report,
-                repository=pull_request.repository,
-                number=pull_request.number,
-                head_repository=pull_request.head_repository or None,
-            )
-            _check_head(pull_request, task)
-            publisher = self._reader.publisher(fetched, automatic=task.automatic, own_review=False)
-            try:
-                return publisher.publish(_to_review(report, fetched))
-            finally:
-                publisher.announcement.close()
-        finally:
-            self._reader.close()
-
-
-def _to_review(report: ReportedReview, fetched: FetchedPullRequest) -> Review:
-    """Returns the reported review, with the base's `min-severity`, `min-confidence` and selection of files, not the
-    reviewing job's."""
-    snapshot, config = fetched.snapshot, fetched.texts.config
-    skipped = select_files(snapshot, config).skipped
-    review = as_review(report, snapshot.files, skipped, snapshot.unlisted_files)
-    findings, omitted = merge(
-        (*review.findings, *(entry.finding for entry in review.low_confidence)), config.min_severity
-    )
-    findings, unsure = split_by_confidence(findings, config)
-    others = (entry for entry in review.suppressed if entry.kind is not Suppression.LOW_CONFIDENCE)
-    return replace(review, findings=findings, suppressed=(*others, *unsure), dropped=review.dropped + omitted)
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return read_bounded(path, MAX_BYTES)
-    except OSError as error:
-        raise SettingsError(
-            [
-                f"The report {path} cannot be read ({error.strerror}): name the file report.json that the reviewing "
-                "run wrote, where it is now."
-            ]
-        ) from error
-
-
-def _reason_to_skip(pull_request: PullRequest, head_sha: str) -> NothingToDo | None:
-    """Returns why the report is outdated, which is not an error; None if it can be published."""
-    if pull_request.state != "open":
-        return NothingToDo(f"Pull request #{pull_request.number} is closed: nothing is published.")
-    if pull_request.head_sha != head_sha:
-        return NothingToDo(
-            f"The head of pull request #{pull_request.number} has moved from {head_sha[:12]} to "
-            f"{pull_request.head_sha[:12]}: nothing is published, the run for the newer head reviews it."
-        )
-    return None
-
-
-def _check_head(pull_request: PullRequest, task: PublishTask) -> None:
-    """Raises SettingsError if the run that made the report was not on the pull request's head repository."""
-    of_run, of_head = task.head_repository, pull_request.head_repository
-    if of_run is not None and of_head and of_run.casefold() != of_head.casefold():
-        raise SettingsError(
-            [
-                f"The run that made the report was on the repository {of_run}, but the head of pull request "
-                f"#{pull_request.number} is in {of_head}: only that head's own run can be published."
-            ]
-        )

@@ -71,7 +71,7 @@ def _open_stream(environ: Mapping[str, str], stack: ExitStack) -> FindingStream:
 
 def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Publishes a report on the pull request that --pr names. Raises Error."""
-    from hunkwise.commands.pull_request import ReportPublication
+    from hunkwise.commands.report_publication import ReportPublication
 
     wanted = requested_pull_request(arguments.pr, Path(), environ)
     inputs = Inputs(github_token=wanted.token, copilot_token="")
@@ -212,7 +212,7 @@ def _review_pull_request(
         progress(console(stderr=True), quiet=arguments.quiet) as report_progress,
     ):
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
-        task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
+        task = ReviewTask(wanted.repository, wanted.number)
         tree = WorkingTree(checkout) if _uses_working_tree(arguments, wanted) else None
         models = [name.strip() for name in (backend.model or "").split(",") if name.strip()]
         file, base = f"{inputs.config_path} in the working tree", "that of the pull request's base"

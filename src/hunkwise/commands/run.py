@@ -19,7 +19,7 @@ from hunkwise.copilot.session import Copilot, ModelSource
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.model import Deadline, Deadlines
 from hunkwise.domain.review import Review
-from hunkwise.errors import ModelError, ModelKind, stopped
+from hunkwise.errors import ModelError, ModelKind, StoppedError
 from hunkwise.evaluation.cassette import Cassette, Recorder
 from hunkwise.evaluation.preparation import ReadyCase
 from hunkwise.evaluation.results import CaseResult
@@ -117,7 +117,7 @@ class ReviewRun:
         task = asyncio.ensure_future(work)
         while not task.done():
             if interrupted.is_set():
-                raise stopped()
+                raise StoppedError()
             seconds = self.deadlines.seconds_to_ask()  # the configuration may have moved it meanwhile
             if seconds <= 0:
                 task.cancel()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hunkwise.errors import Error, stopped
+from hunkwise.errors import Error, StoppedError
 
 _BOTH = (signal.SIGTERM, signal.SIGINT)
 
@@ -66,7 +66,7 @@ class Signals:
 
     def _end(self) -> None:
         self.ignore()  # a third would interrupt the cleanup that the second one starts
-        raise stopped()
+        raise StoppedError()
 
 
 @contextmanager

@@ -135,11 +135,12 @@ class Usage:
 
 
 class Conclusion(StrEnum):
-    """The value of the output `conclusion`."""
+    """The conclusion of a check run, and the value of the output `conclusion`, which is never CANCELLED."""
 
     SUCCESS = "success"
     FAILURE = "failure"
     NEUTRAL = "neutral"
+    CANCELLED = "cancelled"
 
 
 class ExitCode(IntEnum):

@@ -18,7 +18,7 @@ from hunkwise.domain.pull_request import ReadableCode, Reply, Snapshot, Thread
 from hunkwise.domain.review import ReviewFault, Usage
 from hunkwise.domain.text import cut
 from hunkwise.enclosing.scopes import CHECK_SECONDS, ScopeFinder
-from hunkwise.errors import Error, ModelError, ModelKind, stopped
+from hunkwise.errors import Error, ModelError, ModelKind, StoppedError
 from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.models import Budgets, Model, ModelFallback, wait_unless
 from hunkwise.flows.prompting import PromptWriter
@@ -104,7 +104,7 @@ async def answer(
     try:
         await wait_unless(interrupted, asking, deadline.remaining)
         if not asking.done():
-            raise stopped() if interrupted.is_set() else _late_error(seconds)
+            raise StoppedError() if interrupted.is_set() else _late_error(seconds)
         asking.result()
     except ModelError as error:
         if not prepared.collector.report.text:

@@ -111,15 +111,15 @@ class CheckRunProgress:
             self._complete(check_id, Conclusion.NEUTRAL, _SUPERSEDED)
         self._complete(mine, conclusion, output)
 
-    def abandon(self, title: str, summary: str) -> None:
-        """Completes the check run as failed if it is still in progress."""
+    def abandon(self, title: str, summary: str, conclusion: Conclusion = Conclusion.FAILURE) -> None:
+        """Completes the check run without a review, if it is still in progress."""
         if self._started is None or self._ended:
             return
         self._ended = True
         self._wait_for_updates()
         mine = self._check_id()
         if mine is not None:
-            self._complete(mine, Conclusion.FAILURE, CheckOutput(title, summary))
+            self._complete(mine, conclusion, CheckOutput(title, summary))
 
     def close(self) -> None:
         """Waits for pending writes, and fails a check run that is still in progress, however the run ended."""

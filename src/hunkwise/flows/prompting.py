@@ -17,8 +17,8 @@ from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.planning import PromptTask
 from hunkwise.prompts.context import Contexts, InstructionText, cut_notes, instruction_values, paths_of
 from hunkwise.prompts.renderer import HOUSE, Renderer, built_in
-from hunkwise.settings.config import Config, ContextSettings
-from hunkwise.settings.prompt_settings import PromptSettings
+from hunkwise.settings.config import Config
+from hunkwise.settings.prompt_settings import ContextSettings, PromptSettings
 
 _CONTEXT = ContextSettings()
 

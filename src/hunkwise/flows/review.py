@@ -13,7 +13,7 @@ from hunkwise.domain.finding import Finding, Recheck, RecheckState, Severity, Wa
 from hunkwise.domain.model import ANSWER_PROMPTS
 from hunkwise.domain.pull_request import CommitFiles, ReadableCode, SearchableCommit, Snapshot
 from hunkwise.domain.review import Coverage, Review, ReviewFault, Usage
-from hunkwise.errors import stopped
+from hunkwise.errors import StoppedError
 from hunkwise.flows.analysis import Analysis, Analyzer, Progress
 from hunkwise.flows.code_context import CodeContext
 from hunkwise.flows.models import Budgets, Model, ModelFallback, other_models
@@ -344,7 +344,9 @@ async def review(request: ReviewRequest, prepared: PreparedReview, model: Model,
     hooks.progress(0, len(prepared.plan.tasks))
     analysis = await analyzer.analyse(prepared.plan, hooks.interrupted)
     if prepared.plan.tasks and not analysis.answered and not analysis.findings:
-        raise analysis.first_error or stopped()
+        if hooks.interrupted.is_set() or analysis.first_error is None:
+            raise StoppedError()
+        raise analysis.first_error
     filtered = filter_findings(analysis.findings, config)
     analysis, filtered = _withhold(snapshot, analysis, filtered, hooks.withhold)
     earlier = prepared.earlier or await asyncio.to_thread(

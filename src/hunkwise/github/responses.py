@@ -19,7 +19,7 @@ MAX_ANSWER: Final = 32 * 1024 * 1024
 """Bytes of one decompressed response: a page of a large pull request's files has about 2 MB."""
 _PERMISSIONS = (
     "Give the job `permissions: pull-requests: write` and `contents: read`. For pull requests from forks the "
-    "token of the event pull_request is read-only: use pull_request_target, without running the fork's code.",
+    "token of the event pull_request is read-only: docs/forks.md describes three ways to review them.",
     'Give the token in GITHUB_TOKEN the permissions "Contents: read" and "Pull requests: read and write" for this '
     "repository; a classic token needs the scope `repo`.",
 )

@@ -75,6 +75,8 @@ class RunConclusion:
     """A sentence for each problem that did not decide the exit code."""
     reviewed: str = "Reviewed."
     """The sentence of a run that exits 0."""
+    fallbacks: tuple[str, ...] = ()
+    """Those of `warnings` that are about findings at a fallback level."""
 
     @property
     def conclusion(self) -> Conclusion:
@@ -116,10 +118,10 @@ def conclude(review: Review, gates: Gates, fallbacks: FallbackCounts = _ALL_IN_P
     missing = _describe_missing(review.coverage, fallbacks)
     warnings = _describe_fallbacks(fallbacks)
     if failed:
-        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings))
+        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings), fallbacks=warnings)
     if missing:
-        return RunConclusion(ExitCode.PARTIAL, missing, warnings)
-    return RunConclusion(ExitCode.REVIEWED, (), warnings, _describe_result(review, gates))
+        return RunConclusion(ExitCode.PARTIAL, missing, warnings, fallbacks=warnings)
+    return RunConclusion(ExitCode.REVIEWED, (), warnings, _describe_result(review, gates), warnings)
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal, Self, cast, get_args
 
-from pydantic import ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.model import BUILT_IN_PROMPTS, STAGE_PROMPTS
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_settings import AuditSettings
+from hunkwise.settings.automatic_settings import AutomaticSettings
 from hunkwise.settings.config_errors import (
     describe_expected,
     read_model,
@@ -32,6 +33,7 @@ from hunkwise.settings.prompt_settings import (
     MAX_PROMPTS,
     BudgetSettings,
     CommandSettings,
+    ContextSettings,
     CreditLimit,
     FrontMatter,
     Gate,
@@ -45,7 +47,6 @@ from hunkwise.settings.prompt_settings import (
     SettingsModel,
     TokenLimit,
     check_prompts,
-    extra,
     setting,
 )
 from hunkwise.settings.strict_yaml import YamlDocument
@@ -53,29 +54,6 @@ from hunkwise.settings.strict_yaml import YamlDocument
 MAX_MODELS: Final = 8
 MAX_DEADLINE: Final = 360
 """In minutes."""
-
-
-class ContextSettings(SettingsModel):
-    """Context that a chunk's prompt shows besides the changed lines. If it does not fit, later parts are cut first."""
-
-    model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "threads: false"'))
-
-    enclosing: bool = setting(
-        True, "The functions and classes that the changed lines are in, and definitions that they call."
-    )
-    instructions: bool = setting(True, "The repository's instructions for reviewers.")
-    description: bool = setting(True, "The pull request's title and description.")
-    linked_issues: bool = setting(True, "The issues that the pull request closes.")
-    threads: bool = setting(True, "Open findings on the pull request.")
-    files: bool = setting(True, "The names of all changed files.")
-    size: int = setting(
-        24_000, "Characters per chunk for enclosing code and instructions together.", ge=0, le=200_000
-    )
-
-    @property
-    def switches(self) -> dict[str, bool]:
-        """Boolean fields by name (with underscores): whether each part is shown."""
-        return {name: value for name, value in self.model_dump().items() if isinstance(value, bool)}
 
 
 _REVIEW: Final = (PromptSettings(name="review"),)
@@ -186,6 +164,9 @@ class Config(SettingsModel):
 
     audit: AuditSettings = setting(AuditSettings(), "Audits of the whole repository, by keys of its own.")
     commands: CommandSettings = setting(CommandSettings(), "Commands in comments, by keys of its own.")
+    automatic: AutomaticSettings = setting(
+        AutomaticSettings(), "Which pull requests are reviewed without a request, by keys of its own."
+    )
 
     @field_validator("version", mode="before")
     @classmethod

@@ -18,8 +18,8 @@ PUBLISHING_EVENTS: Final = ("workflow_run", *EVENTS)
 """Events on which the report of another workflow is published."""
 COMMAND_EVENTS: Final = ("issue_comment", "pull_request_review_comment")
 """Events on which a command in a comment is carried out."""
-REVIEWED_ACTIONS: Final = ("opened", "synchronize", "reopened", "ready_for_review")
-"""Actions after which there is something new to review; also `edited` if the base branch was changed."""
+MERGE_QUEUE: Final = "merge_group"
+"""The event of a merge queue, on which required checks run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,15 @@ class ReviewTask:
     repository: str
     """`owner/name`, from GITHUB_REPOSITORY."""
     number: int
-    head_sha: str | None
-    base_sha: str | None
-    fork: bool
+    head_sha: str | None = None
+    base_sha: str | None = None
+    fork: bool = False
     """The head is in another repository than the base, or in a deleted one. False if unknown."""
-    action: str
-    """The event's action; `workflow_dispatch` for that event."""
 
     @property
     def automatic(self) -> bool:
         """Whether no person requested it."""
-        return self.action in (*REVIEWED_ACTIONS, "edited")
+        return self.head_sha is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def read_event(
     """
     if audit is not None or (name == "schedule" and not publishing):
         return read_audit_task(name, repository, sha, audit or AuditStage.ALL)
-    if name not in (PUBLISHING_EVENTS if publishing else (*EVENTS, *COMMAND_EVENTS)):
+    if name not in (MERGE_QUEUE, *(PUBLISHING_EVENTS if publishing else (*EVENTS, *COMMAND_EVENTS))):
         raise SettingsError([_describe_unknown_event(name, publishing=publishing)])
     event = parse_payload(payload)
     full_name = event.at("repository").text("full_name")
@@ -121,6 +119,10 @@ def read_event(
                 f"The event payload is about the repository {quoted(full_name)}, but GITHUB_REPOSITORY is"
                 f" {quoted(repository)}; both must come from the same run."
             ]
+        )
+    if name == MERGE_QUEUE:
+        return NothingToDo(
+            "Pull requests are reviewed before they are in the merge queue: nothing is reviewed in it."
         )
     if name == "workflow_run":
         return _read_workflow_run(event, repository, pull_request)
@@ -164,7 +166,7 @@ def _read_dispatch(repository: str, pull_request: int | None) -> ReviewTask:
                 ' pass it on ("with: pull-request: ${{ inputs.pull-request }}").'
             ]
         )
-    return ReviewTask(repository, pull_request, None, None, fork=False, action="workflow_dispatch")
+    return ReviewTask(repository, pull_request)
 
 
 def _read_pull_request(
@@ -175,18 +177,17 @@ def _read_pull_request(
     number = pull.positive("number")
     _check_requested(requested, number)
     head, base = pull.at("head"), pull.at("base")
-    task = ReviewTask(
-        repository, number, head.sha("sha"), base.sha("sha"), fork=_is_fork(head, repository), action=action
-    )
+    task = ReviewTask(repository, number, head.sha("sha"), base.sha("sha"), fork=_is_fork(head, repository))
     if action == "closed" or pull.text("state") != "open":
         merged = pull.fields.get("merged") is True
         return NothingToDo(f"Pull request #{number} is {'merged' if merged else 'closed'}.")
-    if action in REVIEWED_ACTIONS or (action == "edited" and _is_base_changed(event)):
-        return task
-    return NothingToDo(
-        f"The action {quoted(action)} brings no new code to pull request #{number};"
-        f" {', '.join(REVIEWED_ACTIONS)}, and edited where the base branch changes, do."
-    )
+    if action == "locked":
+        return NothingToDo(
+            f"The conversation of pull request #{number} was locked: no review can be posted in it."
+        )
+    # Also where the event brings no new code: the run of the last push may have been cancelled. Where it was not, the
+    # hidden state says so, and no model is asked.
+    return task
 
 
 def _check_requested(requested: int | None, number: int) -> None:
@@ -259,11 +260,6 @@ def _is_fork(head: PayloadNode, repository: str) -> bool:
 def _read_full_name(node: PayloadNode, key: str) -> str | None:
     """Returns the `owner/name` of a repository; None if it was deleted."""
     return None if node.fields.get(key) is None else node.at(key).text("full_name")
-
-
-def _is_base_changed(event: PayloadNode) -> bool:
-    changes = event.fields.get("changes")
-    return isinstance(changes, dict) and "base" in changes
 
 
 MAX_PAYLOAD_BYTES: Final = 25 * 1024 * 1024

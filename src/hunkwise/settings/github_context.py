@@ -61,6 +61,29 @@ class RunnerEnvironment:
     workflow: str = ""
     actor: str = ""
 
+    @property
+    def is_started_by_dependabot(self) -> bool:
+        """Whether GitHub gives the run Dependabot's secrets and token; it does so again when a person runs it again."""
+        return self.actor == "dependabot[bot]"
+
+    def explain_read_only_token(self, *, fork: bool) -> str:
+        """Returns why GitHub gave the run a token that cannot write; empty if that is not to be expected.
+
+        `fork`: the pull request is from a fork.
+        """
+        posted = "nothing was posted. The findings are in the job summary and in the JSON report"
+        if fork and self.event_name == "pull_request":
+            return (
+                f"A run on `pull_request` of a fork has a read-only token: {posted}; docs/forks.md describes three ways"
+                " to review forks."
+            )
+        if self.is_started_by_dependabot:
+            return (
+                f"A run of Dependabot has a read-only token unless the job's `permissions` grant more: {posted};"
+                " docs/events.md describes such runs."
+            )
+        return ""
+
 
 def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
     """Reads the runner's environment variables. Raises SettingsError with a sentence for every fault."""

@@ -271,3 +271,26 @@ class CommandSettings(SettingsModel):
         "Commands that the author of a pull request may give without write access; each of them but `help` and"
         " `config` asks a model.",
     )
+
+
+class ContextSettings(SettingsModel):
+    """Context that a chunk's prompt shows besides the changed lines. If it does not fit, later parts are cut first."""
+
+    model_config = ConfigDict(json_schema_extra=extra(wants='keys and values, such as "threads: false"'))
+
+    enclosing: bool = setting(
+        True, "The functions and classes that the changed lines are in, and definitions that they call."
+    )
+    instructions: bool = setting(True, "The repository's instructions for reviewers.")
+    description: bool = setting(True, "The pull request's title and description.")
+    linked_issues: bool = setting(True, "The issues that the pull request closes.")
+    threads: bool = setting(True, "Open findings on the pull request.")
+    files: bool = setting(True, "The names of all changed files.")
+    size: int = setting(
+        24_000, "Characters per chunk for enclosing code and instructions together.", ge=0, le=200_000
+    )
+
+    @property
+    def switches(self) -> dict[str, bool]:
+        """Boolean fields by name (with underscores): whether each part is shown."""
+        return {name: value for name, value in self.model_dump().items() if isinstance(value, bool)}

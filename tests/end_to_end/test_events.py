@@ -1,0 +1,113 @@
+"""Which events, pull requests and runs are reviewed, and what a run says that reviews nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.step import Result
+from tests.end_to_end.test_settings import DISPATCH
+from tests.end_to_end.world import BASE, HEAD, World, finding, report_call
+from tests.fakes.model_script import Fault, always, report, turns
+
+NO_REVIEW = {"conclusion": "success", "findings": "0"}
+DEPENDABOT = {"environ": {"GITHUB_ACTOR": "dependabot[bot]"}}
+
+
+def event(world: World, action: str) -> dict[str, Any]:
+    """Returns the event of an action on pull request 1, as it is now."""
+    pull = world.github.hub.pulls[1]
+    head = {"sha": pull.head_sha, "ref": "feature", "repo": {"full_name": "octo/repo"}}
+    base = {"sha": pull.base_sha, "ref": "main", "repo": {"full_name": "octo/repo"}}
+    return {
+        "action": action,
+        "pull_request": {"number": 1, "state": "open", "head": head, "base": base},
+        "repository": {"full_name": "octo/repo"},
+    }
+
+
+def assert_nothing_was_done(world: World, result: Result, *words: str) -> None:
+    (notice,) = result.commands("notice")
+    for word in words:
+        assert word in notice
+        assert word in result.summary.replace("`#1`", "#1")
+    assert (result.outputs, result.report) == (NO_REVIEW, None)
+    assert (world.model.requests, world.github.writes, world.github.check_runs) == ([], [], [])
+
+
+def test_draft_is_reviewed_when_it_is_ready_or_a_person_asks(world: World) -> None:
+    world.change(script=turns([report_call(finding())]), draft=True)
+    assert_nothing_was_done(world, world.run(code=0), "Pull request #1", "`automatic.drafts`")
+    assert world.run({"pull-request": "1"}, code=0, **DISPATCH).outputs["findings"] == "1"
+    world.push({"app.py": HEAD["app.py"].replace("line 10\n", "ten\n")})
+    world.github.hub.pulls[1].draft = False
+    ready = world.run(payload=event(world, "ready_for_review"), code=0)
+    assert (len(world.model.requests), ready.commands("notice")) == (2, [])
+
+
+def test_label_decides_and_its_event_reviews(world: World) -> None:
+    """The configuration is the base's: the head's own cannot skip anything."""
+    config = "version: 1\nautomatic:\n  labels: {only: [review]}\n"
+    forged = {".github/hunkwise.yml": "version: 1\nautomatic: {skip-titles: ['*']}\n", **HEAD}
+    world.change({".github/hunkwise.yml": config, **BASE}, forged)
+    assert_nothing_was_done(world, world.run(code=0), "`automatic.labels.only`")
+    world.github.hub.pulls[1].labels = ("Review",)
+    world.run(payload=event(world, "labeled"), code=0)
+    assert world.model.requests
+
+
+def test_event_without_new_code_reviews_only_a_head_that_was_not_reviewed(world: World) -> None:
+    """The run of a push may have been cancelled by the run of an edited title."""
+    world.change(script=turns([report_call(finding())]))
+    assert world.run(payload=event(world, "edited"), code=0).outputs["findings"] == "1"
+    asked, written, read = (
+        len(world.model.requests),
+        len(world.github.writes),
+        len(world.github.journal),
+    )
+    again = world.run(payload=event(world, "labeled"), code=0)
+    assert again.outputs["findings"] == "1"
+    assert (len(world.model.requests), len(world.github.writes)) == (asked, written)
+    # The pull request, its files, its conversation, and the files of the base.
+    assert len(world.github.journal) - read == 4
+
+
+def test_dispatch_on_a_closed_pull_request_asks_nothing(world: World) -> None:
+    world.change().state = "closed"
+    result = world.run({"pull-request": "1"}, code=0, **DISPATCH)
+    assert_nothing_was_done(world, result, "Pull request #1 is closed: nothing is reviewed.")
+
+
+def test_dry_run_on_a_closed_pull_request_reviews_it(world: World) -> None:
+    world.change(script=report([finding()])).state = "closed"
+    result = world.run({"pull-request": "1", "dry-run": "true"}, code=0, **DISPATCH)
+    assert (result.outputs["findings"], world.github.writes) == ("1", [])
+
+
+def test_merge_queue_is_not_held_up(world: World) -> None:
+    world.change()
+    payload = {"action": "checks_requested", "merge_group": {}, "repository": {"full_name": "octo/repo"}}
+    result = world.run(event_name="merge_group", payload=payload, code=0)
+    assert_nothing_was_done(world, result, "merge queue")
+    assert world.github.journal == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_dependabot_without_secrets_ends_green(world: World, status: int) -> None:
+    world.change(script=always(Fault(status)), author="dependabot[bot]")
+    result = world.run(code=0, **DEPENDABOT)
+    (notice,) = result.commands("notice")
+    assert "no Actions secrets. The model provider answered" in notice
+    assert "`automatic.skip-authors`" in notice
+    assert (result.outputs, world.posted) == (NO_REVIEW, "")
+    assert [run.conclusion for run in world.github.check_runs] == ["neutral"]
+
+
+def test_dependabot_with_a_token_is_reviewed_and_a_person_sees_the_refusal(world: World) -> None:
+    world.change(author="dependabot[bot]")
+    world.answer_with(report([finding()]))
+    assert world.run(code=0, **DEPENDABOT).outputs["findings"] == "1"
+    world.push({"app.py": "pushed\n"})
+    world.answer_with(always(Fault(401)))
+    assert "provider-api-key" in world.run(code=3).error_text
