@@ -260,7 +260,11 @@ def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expect
         (Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)), "There was nothing to review"),
         (
             Coverage((FileCoverage("dist/a.js", 5, 0, SkipReason.GENERATED),)),
-            ": the files look generated or vendored.",
+            ": the files look generated or vendored, or hold data.",
+        ),
+        (
+            Coverage((FileCoverage("a.csv", 5, 0, SkipReason.DATA),)),
+            "Reviewed 0 of 5 changed lines (0 %)",
         ),
         (
             Coverage((FileCoverage("a", 5, 0, SkipReason.FAILED),)),
@@ -273,6 +277,16 @@ def test_review_of_no_lines_is_reported(coverage: Coverage, expected: str) -> No
     text = summary_of(replace(review(), coverage=coverage)).text
     assert text.startswith("### hunkwise: nothing was reviewed")
     assert expected in text
+
+
+def test_file_with_data_counts_only_its_other_lines() -> None:
+    coverage = Coverage((FileCoverage("nb.ipynb", 5, 4, SkipReason.DATA, "1 changed line"),))
+    text = summary_of(replace(clean(review()), coverage=coverage)).text
+    assert "Reviewed 4 of 4 changed lines (100 %) in 1 of 1 file" in text
+    assert (
+        "`nb.ipynb`: lines of data that are too long to show whole (1 changed line), 4 of 5 changed lines"
+        in text
+    )
 
 
 def test_partly_reviewed_file_is_listed_with_lines() -> None:

@@ -322,7 +322,7 @@ class Publication:
 
 def is_empty(review: Review) -> bool:
     """Returns whether a comment would be noise (for example lock files only); what should be reviewed and was not, or
-    only looks generated, always needs one."""
+    only looks generated, or like data, always needs one."""
     coverage = review.coverage
-    seen = coverage.reviewed_lines or coverage.generated_lines
+    seen = coverage.reviewed_lines or coverage.unread_lines
     return not (review.findings or review.faults or seen) and coverage.complete
