@@ -10,7 +10,8 @@ import pytest
 from hunkwise.domain.pull_request import Known
 from hunkwise.errors import GitHubError
 from hunkwise.github.client import MAX_LOOKUP_FILES, ApiTree, proven_entries
-from hunkwise.github.responses import JsonValue, read_answer
+from hunkwise.github.graphql_responses import read_answer
+from hunkwise.github.responses import JsonValue
 from tests.fakes.github import GraphqlRefusal
 from tests.github.conftest import BASE_FILES, World
 

@@ -24,7 +24,8 @@ from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
 from hunkwise.github.accounts import GHOST, Account, WriteAccess, read_account
 from hunkwise.github.connection import PAGE, GitHubConnection
 from hunkwise.github.conversation import read_conversation
-from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.github.graphql_responses import GraphqlResponse
+from hunkwise.github.responses import JsonValue, malformed_response_error
 from hunkwise.tracking.dismissal import deciding_logins
 
 MAX_FILE = 5_000_000

@@ -11,7 +11,8 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
 from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.responses import REFUSED, GraphqlResponse
+from hunkwise.github.graphql_responses import GraphqlResponse
+from hunkwise.github.responses import REFUSED
 from hunkwise.github.writer import Writer, marker_line, posted_comment
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 

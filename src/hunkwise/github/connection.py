@@ -15,17 +15,16 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.graphql_responses import GraphqlResponse, read_answer, status_seen
 from hunkwise.github.responses import (
+    SECONDARY_WAIT,
     ApiResponse,
-    GraphqlResponse,
     JsonValue,
     RequestTimeoutError,
     TransientError,
     invalid_json_error,
     malformed_response_error,
-    read_answer,
     refusal_error,
-    status_seen,
     wait_asked,
 )
 from hunkwise.github.transport import Transport, open_transport
@@ -191,6 +190,13 @@ class GitHubConnection:
                     raise
             self._sleep(pause)
         return read_answer(self._send_json(request))
+
+    def wait_for_limit(self) -> bool:
+        """Waits for a secondary rate limit; returns False, without waiting, if the deadline is before its end."""
+        if self._deadline() < SECONDARY_WAIT:
+            return False
+        self._sleep(SECONDARY_WAIT)
+        return True
 
     @property
     def over(self) -> bool:

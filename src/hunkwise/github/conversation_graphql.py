@@ -18,7 +18,8 @@ from hunkwise.domain.pull_request import (
 from hunkwise.errors import GitHubError
 from hunkwise.github.accounts import GHOST, bare, graphql_trusted
 from hunkwise.github.connection import MOST_PAGES, PAGE, GitHubConnection, TooManyError
-from hunkwise.github.responses import REFUSED, GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.github.graphql_responses import GraphqlResponse
+from hunkwise.github.responses import REFUSED, JsonValue, malformed_response_error
 
 LINKED_ISSUES_FIELD = "closingIssuesReferences"
 """The field for linked issues of a pull request in GitHub's schema."""

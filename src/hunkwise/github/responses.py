@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -26,7 +26,12 @@ _UNLOCK = (
 )
 _LOCKED = re.compile(r"\bis locked\b")  # "Unable to create comment because issue is locked."
 _UNAVAILABLE_HINT = "Run the job again; if it goes on, look at the server's status page."
-_SECONDARY_WAIT = 60.0
+SECONDARY_WAIT: Final = 60.0
+"""Seconds to wait at a secondary rate limit that does not say how long: GitHub asks for a minute at least."""
+_LIMIT_WORDS = re.compile(
+    r"rate limit|abuse detection|blocked from content creation|submitted too (?:quickly|fast)", re.IGNORECASE
+)
+_ABUSE_CODE = re.compile(r"(?:^|[ :])abuse(?=$|:)")  # the `code` of an error
 _RESET_MARGIN = 1.0
 _TRANSIENT_STATUSES = (500, 502, 503, 504)
 REFUSED: Final = (
@@ -82,13 +87,13 @@ class ApiResponse:
 
 def wait_asked(answer: ApiResponse, now: float) -> float | None:
     """Returns the seconds to wait for a rate limit, at the Unix time `now`; None if there is none, or unknown."""
-    if answer.status not in (403, 429) or not _is_rate_limit(answer):
+    if not _is_rate_limit(answer):
         return None
     retry_after = answer.headers.get("retry-after", "")
     if _is_number(retry_after):
         return float(retry_after)
     if answer.headers.get("x-ratelimit-remaining") != "0":
-        return _SECONDARY_WAIT
+        return SECONDARY_WAIT
     reset = answer.headers.get("x-ratelimit-reset", "")
     return max(0.0, int(reset) - now) + _RESET_MARGIN if _is_number(reset) else None
 
@@ -104,7 +109,7 @@ def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
             f"GitHub did not accept the token for {request}{details}.",
             "Check the input `github-token`: it may have expired, been revoked, or belong to another server.",
         )
-    if status in (403, 429) and _is_rate_limit(answer):
+    if _is_rate_limit(answer):
         return GitHubError(
             GitHubErrorKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset_hint(answer)
         )
@@ -170,10 +175,20 @@ def unreachable_error(cause: Exception, request: str) -> GitHubError:
 
 
 def _is_rate_limit(answer: ApiResponse) -> bool:
-    if answer.status == 429 or "retry-after" in answer.headers:
+    """Returns whether a limit is the reason of a refusal; GitHub answers some limits on writes with 422."""
+    if answer.status == 429:
         return True
-    message = answer.message.lower()
-    return answer.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in message
+    if answer.status not in (403, 422):
+        return False
+    headers = answer.headers
+    if answer.status == 403 and ("retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"):
+        return True
+    return has_limit_words(answer.message)
+
+
+def has_limit_words(message: str) -> bool:
+    """Returns whether a message of GitHub names a rate limit, or has the error code of one."""
+    return bool(_LIMIT_WORDS.search(message) or _ABUSE_CODE.search(message))
 
 
 def _is_number(text: str) -> bool:
@@ -279,109 +294,3 @@ class JsonValue:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise malformed_response_error(self.request, f"no {_TYPE_NAMES[kind]} at `{path}`")
         return value
-
-
-_STATUS = {
-    "NOT_FOUND": 404,
-    "FORBIDDEN": 403,
-    "INSUFFICIENT_SCOPES": 403,
-    "RATE_LIMIT": 429,
-    "RATE_LIMITED": 429,
-    "INTERNAL": 500,
-    "SERVICE_UNAVAILABLE": 503,
-}
-_INVALID = 422
-_QUERY_TIMEOUT = "something went wrong"  # GitHub's message for a query that timed out, with status 200
-
-
-@dataclass(frozen=True)
-class GraphqlError:
-    """One error of a GraphQL response, and its path in the data. An empty path applies to all data."""
-
-    path: tuple[str | int, ...]
-    error: GitHubError
-
-
-@dataclass(frozen=True)
-class GraphqlResponse:
-    """The data of a GraphQL response, which may be partial, and its errors."""
-
-    data: JsonValue
-    """An object, with null in place of each fault."""
-    faults: tuple[GraphqlError, ...] = ()
-
-    def fault_at(self, *path: str | int) -> GitHubError | None:
-        """Returns the first error at this path, below it, or above it."""
-        for fault in self.faults:
-            shared = min(len(path), len(fault.path))
-            if fault.path[:shared] == path[:shared]:
-                return fault.error
-        return None
-
-    @property
-    def whole(self) -> JsonValue:
-        """The data, if it is complete. Raises the first error otherwise."""
-        if self.faults:
-            raise self.faults[0].error
-        return self.data
-
-
-def status_seen(answer: ApiResponse) -> ApiResponse:
-    """Returns the response with status 429 if it has no data and an error reports a rate limit."""
-    if answer.status != 200 or "rate" not in answer.text.lower():
-        return answer
-    body = _parse_json(answer.text)
-    data = body.get("data") if isinstance(body, dict) else None
-    if isinstance(data, dict) and any(value is not None for value in data.values()):
-        return answer  # part of it took effect: a retry would repeat that part
-    limited = any(_status(error) == 429 for error in _errors(body))
-    return replace(answer, status=429) if limited else answer
-
-
-def read_answer(body: JsonValue) -> GraphqlResponse:
-    """Returns data and errors of a response with status 200. Raises GitHubError if it has no data."""
-    faults = tuple(_graphql_error(error, body.request) for error in _errors(body.value))
-    data = body.at("data")
-    if isinstance(data.value, dict):
-        return GraphqlResponse(data, faults)
-    raise (
-        faults[0].error
-        if faults
-        else malformed_response_error(body.request, "it has neither data nor errors")
-    )
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _errors(value: object) -> list[dict[str, Any]]:
-    errors = value.get("errors") if isinstance(value, dict) else None
-    if not errors:
-        return []
-    entries = errors if isinstance(errors, list) else [errors]
-    return [error if isinstance(error, dict) else {"message": error} for error in entries[:200]]
-
-
-def _status(error: dict[str, Any]) -> int:
-    message = _text_at(error, "message").lower()
-    if "rate limit" in message:
-        return 429
-    otherwise = 502 if message.startswith(_QUERY_TIMEOUT) else _INVALID
-    return _STATUS.get(_text_at(error, "type"), otherwise)
-
-
-def _text_at(error: dict[str, Any], key: str) -> str:
-    """Returns the text at the key; empty for any other type, which may be nested too deeply to format."""
-    value = error.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _graphql_error(error: dict[str, Any], request: str) -> GraphqlError:
-    path = error.get("path")
-    steps = tuple(step for step in path if isinstance(step, str | int)) if isinstance(path, list) else ()
-    response = ApiResponse(_status(error), {}, json.dumps({"message": _text_at(error, "message")}))
-    return GraphqlError(steps, refusal_error(response, request))

@@ -10,7 +10,8 @@ from hunkwise.domain.pull_request import Comment, ReviewState
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
 from hunkwise.github.connection import entries_of
-from hunkwise.github.responses import GraphqlResponse, JsonValue, malformed_response_error
+from hunkwise.github.graphql_responses import GraphqlResponse
+from hunkwise.github.responses import JsonValue, malformed_response_error
 from hunkwise.redaction import SecretScan
 
 

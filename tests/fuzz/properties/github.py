@@ -12,13 +12,11 @@ from hunkwise.github.accounts import read_account
 from hunkwise.github.client import proven_entries
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.conversation import read_conversation
+from hunkwise.github.graphql_responses import GraphqlResponse, read_answer, status_seen
 from hunkwise.github.responses import (
     ApiResponse,
-    GraphqlResponse,
     JsonValue,
-    read_answer,
     refusal_error,
-    status_seen,
     wait_asked,
 )
 
