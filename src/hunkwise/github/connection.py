@@ -226,11 +226,15 @@ class GitHubConnection:
         return JsonValue(value, request.name)
 
     def _send_following_redirects(self, request: _Request) -> ApiResponse:
-        """Sends the request; follows redirects of a read within the same server."""
+        """Sends the request; follows redirects within the same server: of a read, and 307 and 308 of a REST write.
+
+        GitHub answers so for a repository that was renamed or transferred. The token is never sent elsewhere.
+        """
         response = self._send_with_waits(request)
         for _ in range(_MAX_REDIRECTS):
             target = self._redirect_target(response)
-            if request.verb != "GET" or target is None:
+            repeatable = response.status in (307, 308) and request.path != _GRAPHQL
+            if target is None or not (request.verb == "GET" or repeatable):
                 break
             request = replace(request, path=target, query={} if urlsplit(target).query else request.query)
             response = self._send_with_waits(request)
