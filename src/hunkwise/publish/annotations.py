@@ -190,11 +190,18 @@ def _write_message(finding: Finding, place: str, server_url: str) -> str:
     return (cut_bytes(joined(blocks), ANNOTATION_BYTES - size(tail)) + tail).lstrip()
 
 
-def suggestion_text(code: str, *, fenced: bool = False) -> str:
-    """Returns the block that shows a suggestion as plain text or, `fenced`, as Markdown."""
-    if not code.strip():
-        return "Suggested: remove these lines."
-    return f"Suggested instead:\n\n{fence(code)}" if fenced else f"Suggested instead:\n{code.rstrip(chr(10))}"
+_REMOVAL = "Suggested: remove these lines."
+
+
+def suggestion_text(code: str) -> str:
+    """Returns the block that shows a suggestion as plain text."""
+    return f"Suggested instead:\n{code.rstrip(chr(10))}" if code.strip() else _REMOVAL
+
+
+def fenced_suggestion(code: str, path: str) -> str:
+    """Returns the block that shows a suggestion as Markdown; the file's ending is the language, which GitHub knows."""
+    language = path.rpartition("/")[2].rpartition(".")[2]
+    return f"Suggested instead:\n\n{fence(code, language)}" if code.strip() else _REMOVAL
 
 
 def without_markup(markdown: str) -> str:
