@@ -61,7 +61,9 @@ class GitHubErrorKind(StrEnum):
     LOCKED = "locked"  # 403: the conversation is locked, and no app can write there
     NOT_FOUND = "not found"  # 404: wrong name, or the token cannot see it
     INVALID = "invalid"  # 422: GitHub understood the request and rejected it
-    RATE_LIMIT = "rate limit"  # 429, or 403 with Retry-After or no remaining requests
+    RATE_LIMIT = (
+        "rate limit"  # 429, 403 with Retry-After or no remaining requests, 403 and 422 with words for it
+    )
     UNAVAILABLE = "unavailable"  # 5xx, no connection, a truncated or malformed response
 
 

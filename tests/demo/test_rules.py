@@ -67,6 +67,27 @@ def test_each_rule_finds_what_it_is_for(path: str, line: str, title: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("path", "parse", "hash_words"),
+    [
+        ("a.py", "with `ast.literal_eval` or `json.loads`.", "`hashlib.scrypt`"),
+        ("a.ts", "with `JSON.parse`.", "`crypto.scrypt`"),
+        ("a.jsx", "with `JSON.parse`.", "`crypto.scrypt`"),
+        ("a.rb", "with `JSON.parse`.", "`bcrypt`"),
+        ("a.php", "with `json_decode`.", "`password_hash`"),
+        ("a.go", "with `encoding/json`.", "`bcrypt`"),
+        ("A.java", "with a JSON library.", "`PBKDF2WithHmacSHA256`"),
+        ("a.lua", "Parse it instead.", "scrypt or Argon2"),
+    ],
+)
+def test_advice_is_of_the_files_language(path: str, parse: str, hash_words: str) -> None:
+    file = added(path, "x = eval(text)", "y = md5(password)")
+    bodies = [said["body"] for said in findings_in(diff_text(ChunkPart(file, file.hunks)))]
+    assert bodies[0].startswith("Anybody who controls the argument runs code here. Parse it instead")
+    assert bodies[0].endswith(parse)
+    assert hash_words in bodies[1]
+
+
+@pytest.mark.parametrize(
     ("path", "line"),
     [
         ("a.md", "======="),

@@ -87,6 +87,15 @@ def test_line_of_any_bytes_has_a_text() -> None:
         ((FileCoverage("a", 3, 3),), 1, 99, False),
         ((FileCoverage("a", 3, 3), FileCoverage("b", 900, 0, SkipReason.LOCK_FILE)), 0, 100, True),
         ((FileCoverage("a", 200, 199, SkipReason.LINE_TOO_LONG),), 0, 99, False),
+        ((FileCoverage("a.csv", 200, 199, SkipReason.DATA),), 0, 100, True),
+        (
+            (FileCoverage("a.csv", 2, 1, SkipReason.DATA), FileCoverage("b", 3, 0, SkipReason.FAILED)),
+            0,
+            25,
+            False,
+        ),
+        ((FileCoverage("a.csv", 2, 0, SkipReason.DATA),), 0, 0, True),
+        ((FileCoverage("a.csv", 2, 0, SkipReason.DATA), FileCoverage("b", 1, 1)), 0, 100, True),
         ((FileCoverage("a", 1, 1), FileCoverage("b", 2, 0, SkipReason.DEADLINE)), 0, 33, False),
     ],
 )

@@ -9,6 +9,7 @@ from tests.end_to_end.world import World, finding, report_call
 from tests.fakes.model_script import report, turns
 
 LONG = "".join(f"row {number}\n" for number in range(40))
+NOTEBOOK = '"source": ["x = 1"],\n"image/png": "' + "QUJD" * 15_000 + '\\n",\n'
 ODD = (
     'quote".py',
     "with space.py",
@@ -35,6 +36,7 @@ def open_all_kinds(world: World) -> None:
             "script.sh": "echo\n",
             "typed": "a file\n",
             "package-lock.json": "{}\n",
+            "plot.ipynb": NOTEBOOK,
         }
     )
     repository.branch("feature")
@@ -54,6 +56,7 @@ def open_all_kinds(world: World) -> None:
             "logo.png": bytes(reversed(range(256))),
             "empty.py": "",
             "package-lock.json": '{"a": 1}\n',
+            "plot.ipynb": NOTEBOOK.replace("x = 1", "x = 2").replace("QUJD", "REVG"),
             **dict.fromkeys(ODD, "print(1)\n"),
         }
     )
@@ -74,10 +77,12 @@ def test_reviews_or_explains_each_kind_of_change(world: World) -> None:
     assert reasons["package-lock.json"] == "lock file"
     assert reasons["moved.py"] == reasons["script.sh"] == "no changed lines"
     assert reasons["empty.py"] == "no changed lines"
+    assert reasons["plot.ipynb"] == "lines of data that are too long to show whole"
+    assert "`plot.ipynb`: lines of data that are too long to show whole" in result.summary
     assert {reasons[path] for path in ("link", "typed", "sub")} == {None}
     assert {path for path in ODD if reasons[path] is None} == set(ODD)
     shown = {row.path for request in world.model.requests for row in rows_in(request)}
-    assert {"new/name.py", "gone.py", *ODD} <= shown
+    assert {"new/name.py", "gone.py", "plot.ipynb", *ODD} <= shown
     placed = {(comment.path, comment.line, comment.side) for comment in world.github.comments}
     assert {
         ("new/name.py", 8, "RIGHT"),

@@ -30,6 +30,15 @@ def test_unknown_token_and_missing_pull_request(world: World) -> None:
     assert world.model.requests == []
 
 
+def test_renamed_repository_is_reviewed_under_its_new_name(world: World) -> None:
+    world.change(script=report(FINDINGS))
+    new = f"{world.github_url}/repos/octo/repo/pulls/1"
+    world.github.fault("GET", "/repos/octo/old/pulls/1$", status=301, redirect=new)
+    world.run(repository="octo/old", code=0)
+    assert len(world.github.comments) == 2
+    assert len(world.github.issue_comments) == 1
+
+
 def test_read_only_token_puts_findings_into_summary(world: World) -> None:
     world.change(
         script=turns([report_call(*FINDINGS, finding("other.py", 1, title="Third fault")), report_call()])

@@ -31,6 +31,18 @@ def test_covers_large_pull_request_with_few_requests(world: World, count: int, r
     assert sorted(shown) == sorted(small_files(count))
 
 
+def test_checkout_is_read_where_github_cannot_make_the_diff(world: World) -> None:
+    world.change(script=report([finding()]))
+    message = "There was a problem generating this diff: not_available"
+    world.github.fault("GET", "/pulls/1/files$", status=422, body={"message": message}, times=2)
+    without = world.run(code=3)
+    assert message in without.error_text
+    assert "fetch-depth: 0" in without.error_text
+    result = world.run(workspace=world.repository.path, code=0)
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert any(message in note for note in result.report["notes"])
+
+
 def test_files_beyond_githubs_list_need_a_checkout(world: World) -> None:
     count = 3_050
     world.change({"README": "x\n"}, small_files(count, lines=1))

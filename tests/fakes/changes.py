@@ -115,6 +115,7 @@ class FakeForge:
         return self.asked
 
     def files(self, pull_request: PullRequest) -> tuple[FileDiff, ...]:
+        self._fail("files")
         return self.listed
 
     def conversation(self, number: int, head_sha: str) -> Conversation:

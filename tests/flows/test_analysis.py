@@ -119,6 +119,12 @@ def failing(kind: ModelKind, *paths: str) -> Answer:
     return answer
 
 
+@pytest.mark.parametrize("failed", [0, 1, 3])
+def test_progress_is_reported_only_where_it_was_made(failed: int) -> None:
+    _, running = made(failing(ModelKind.PROVIDER, f"src/f{failed}.py"))
+    assert running.progress == [(0, 4), (1, 4), (2, 4), (3, 4)]
+
+
 def test_every_chunk_is_asked_and_every_line_reviewed() -> None:
     async def answer(prompt: str, take: Take) -> None:
         take({"findings": [finding(path_in(prompt))], "done": True, "summary": path_in(prompt)})

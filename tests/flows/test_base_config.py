@@ -282,7 +282,7 @@ def test_folders_below_githubs_own_are_looked_into() -> None:
         (
             {f"{FOLDER}/{number}/a.instructions.md": ALL for number in range(MAX_FOLDERS + 5)},
             MAX_FOLDERS,
-            f"5 folders below {FOLDER} were not looked into.",
+            f"Folders below {FOLDER} that were not looked into: 5.",
         ),
         (
             {f"{FOLDER}/{name}": ALL for name in (*map("{}.instructions.md".format, range(31)), "readme.md")},

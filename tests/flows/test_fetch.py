@@ -278,6 +278,26 @@ def test_the_checkout_completes_patches_and_the_list(checkout: tuple[Git, PullRe
     assert (found.snapshot.unlisted_files, found.snapshot.notes) == (0, ())
 
 
+@pytest.mark.parametrize("kind", list(GitHubErrorKind))
+def test_the_checkout_replaces_a_list_that_github_cannot_make(
+    checkout: tuple[Git, PullRequest], kind: GitHubErrorKind
+) -> None:
+    git, asked = checkout
+    error = GitHubError(kind, "There was a problem generating this diff.", "Try again.")
+    source = FakeForge(asked, (), failing={"files": error})
+    if kind in (GitHubErrorKind.INVALID, GitHubErrorKind.UNAVAILABLE):
+        found = fetched(source, git).snapshot
+        assert sorted(file.path for file in found.files) == ["a.py", "b.py", "c.py", "d.py"]
+        assert found.unlisted_files == 0
+        assert found.notes == (f"The changed files were read from the checkout: {error.message}",)
+        with pytest.raises(GitHubError, match=r"problem generating .* `fetch-depth: 0` first. Try again"):
+            fetched(source)
+    else:
+        with pytest.raises(GitHubError) as raised:
+            fetched(source, git)
+        assert raised.value is error
+
+
 def test_the_checkout_tells_scripts_among_binary_files(tmp_path: Path) -> None:
     repository = GitRepository.create(tmp_path / "work")
     repository.commit({"gone": b"#!/bin/sh\n\0"}, "Base")

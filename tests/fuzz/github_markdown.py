@@ -37,7 +37,9 @@ _SKELETON: Final = frozenset(
         "summary",
     }
 )
-"""Elements that only our text may produce: untrusted text must not add or remove any."""
+"""Elements that only our text may produce, except for tables: untrusted text must not add or remove any."""
+TABLE: Final = frozenset({"table", "thead", "tbody", "tr", "td", "th"})
+"""Elements of a table, which a text of several lines may have, beside those of ours."""
 _DRAWN: Final = frozenset({"suggestion", "math", "mermaid", "geojson", "topojson", "stl"})
 # GitHub's filters run over text nodes outside of code and links; these patterns match at least as much.
 _CALLS: Final = re.compile(

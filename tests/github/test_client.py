@@ -38,6 +38,8 @@ def test_pull_request_has_all_fields(world: World) -> None:
         ({"number": 2}, "another pull request than 1"),
         ({"number": True}, "no number at `number`"),
         ({"base": {"repo": {"full_name": "../../user"}}}, "its repository has no name"),
+        ({"base": {"repo": {"full_name": "../user"}}}, "its repository has no name"),
+        ({"base": {"repo": {"full_name": "octo/.."}}}, "its repository has no name"),
         ({"head": {"sha": "../../user"}}, "no commit's SHA"),
         ({"base": {"sha": "main"}}, "no commit's SHA"),
     ],

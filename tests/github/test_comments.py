@@ -48,6 +48,16 @@ def test_deleted_summary_is_created_again(world: World) -> None:
     assert [comment.body for comment in world.fake.issue_comments] == [BODY]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_rate_limit_as_422_is_waited_for(world: World, known: bool) -> None:
+    earlier = add_comment(world, "Earlier.") if known else None
+    body = {"message": "Validation Failed", "errors": ["was submitted too quickly after a previous comment"]}
+    world.fake.fault("*", "/issues/", status=422, body=body)
+    comments(world).save(BODY, earlier.id if earlier else None)
+    assert [comment.body for comment in world.fake.issue_comments] == [BODY]
+    assert world.clock.slept == [60.0]
+
+
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("fault", LOST)

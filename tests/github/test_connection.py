@@ -269,12 +269,38 @@ def test_redirect_to_another_server_is_not_followed(location: str, status: int) 
     assert {path for _, path in server.requests} == {"/a"}
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirected_write_is_not_followed(status: int) -> None:
-    server = ScriptedServer(Reply(status, {}, {"location": "HERE/b"}), Reply())
+@pytest.mark.parametrize(
+    ("status", "location", "followed"),
+    [
+        (307, "HERE/repositories/1/b", True),
+        (308, "HERE/repositories/1/b", True),
+        (301, "HERE/repositories/1/b", False),
+        (302, "HERE/repositories/1/b", False),
+        (303, "HERE/repositories/1/b", False),
+        (307, "http://evil.example/b", False),
+        (308, "http://localhost/b", False),
+        (307, "", False),
+    ],
+)
+def test_redirected_write_is_repeated_on_the_same_server_only_where_the_status_says_so(
+    status: int, location: str, followed: bool
+) -> None:
+    server = ScriptedServer(Reply(status, {}, {"location": location}), Reply(201, {"id": 1}))
+    with connect(server) as connection:
+        if followed:
+            assert connection.post("/a", {"body": "x"}).number("id") == 1
+        else:
+            with pytest.raises(GitHubError, match="which was not followed"):
+                connection.post("/a", {"body": "x"})
+    assert server.requests == [("POST", "/a"), *[("POST", "/repositories/1/b")] * followed]
+    assert server.bodies == [{"body": "x"}] * len(server.requests)
+
+
+def test_redirected_mutation_is_not_repeated() -> None:
+    server = ScriptedServer(Reply(307, {}, {"location": "HERE/b"}), Reply())
     with connect(server) as connection, pytest.raises(GitHubError, match="which was not followed"):
-        connection.post("/a", {})
-    assert server.requests == [("POST", "/a")]
+        connection.graphql("mutation { x }", {}, repeat=False)
+    assert server.requests == [("POST", "/graphql")]
 
 
 def test_redirect_loop_ends() -> None:

@@ -281,15 +281,49 @@ def test_locked_pull_request_is_not_retried_per_comment(world: World) -> None:
     assert len(world.fake.journal) == 24
 
 
-def test_too_quick_submission_is_not_a_rejected_line(world: World) -> None:
-    response = {
-        "message": "Validation Failed",
-        "errors": ["was submitted too quickly after a previous comment"],
-    }
+TOO_QUICK = {
+    "message": "Validation Failed",
+    "errors": ["was submitted too quickly after a previous comment"],
+}
+ABUSE = {"message": "Validation Failed", "errors": [{"resource": "PullRequestReview", "code": "abuse"}]}
+
+
+@pytest.mark.parametrize("response", [TOO_QUICK, ABUSE])
+def test_rate_limit_as_422_is_waited_for_and_condemns_no_line(world: World, response: dict[str, Any]) -> None:
     world.fake.fault("POST", "/reviews", status=422, body=response)
+    findings = many(30, set())
+    posted = publish_inline(world, findings)
+    assert posted.where == dict.fromkeys(findings, Destination.INLINE)
+    assert (posted.notes, world.clock.slept) == ((), [60.0])
+    assert_each_is_posted_once(world, findings, posted)
+
+
+def test_rate_limit_as_422_beyond_the_deadline_ends_the_level(world: World) -> None:
+    world.clock.left = 50.0
+    world.fake.fault("POST", "/reviews", status=422, body=ABUSE)
     posted = publish_inline(world, many(30, set()))
-    assert posted.where == {}
+    assert (posted.where, world.clock.slept) == ({}, [])
+    assert posted.fault is not None
+    assert posted.fault.kind == "github rate limit"
     assert len(world.fake.writes) == 1
+
+
+def test_comments_that_a_rate_limit_stops_within_a_mutation_are_sent_again(world: World) -> None:
+    findings = many(3, {0})
+    limit = {"type": "UNPROCESSABLE", "message": "was submitted too quickly"}
+    errors = [{**limit, "path": [alias]} for alias in ("m1", "m2")]
+    body = {"data": {"m0": {"thread": None}, "m1": None, "m2": None}, "errors": errors}
+    world.fake.fault("POST", "/graphql", status=200, body=body, times=2)
+    posted = publish_inline(world, findings)
+    assert (posted.where, world.clock.slept) == ({}, [60.0])
+    assert posted.fault is not None
+    posted = publish_inline(world, findings)
+    assert [posted.where[one] for one in findings] == [
+        Destination.FILE,
+        Destination.INLINE,
+        Destination.INLINE,
+    ]
+    assert_each_is_posted_once(world, findings, posted)
 
 
 def test_rejected_file_comment_is_in_the_body(world: World) -> None:

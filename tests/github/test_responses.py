@@ -159,8 +159,21 @@ def test_missing_response_is_an_error_with_reason(
         (reply(403, "x", x_ratelimit_remaining="0", x_ratelimit_reset="9" * 12), None),
         (reply(403, "Resource not accessible by integration"), None),
         (reply(500, retry_after="7"), None),
+        (reply(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."), 60.0),
+        (reply(403, "You have triggered an abuse detection mechanism. Please wait a few minutes."), 60.0),
+        (reply(403, "Temporarily blocked from content creation"), 60.0),
+        (reply(422, "Validation Failed", [{"resource": "PullRequestReview", "code": "abuse"}]), 60.0),
+        (reply(422, "Validation Failed", [{"resource": "IssueComment", "field": "data", "code": "abuse"}]), 60.0),
+        (reply(422, "Validation Failed", ["was submitted too quickly after a previous comment"]), 60.0),
+        (reply(422, "Validation Failed", [{"message": "was submitted too quickly"}], retry_after="9"), 9.0),
+        (reply(422, "You have exceeded a secondary rate limit"), 60.0),
+        (reply(422, "Validation Failed", ["path is invalid"], x_ratelimit_remaining="0"), None),
+        (reply(422, "Validation Failed", ["path is invalid"], retry_after="9"), None),
+        (reply(422, "Validation Failed", [{"field": "abuse.py", "code": "invalid"}]), None),
+        (reply(403, "Sorry. Your account was suspended for abuse."), None),
+        (reply(404, "rate limit"), None),
     ],
-)
+)  # fmt: skip
 def test_rate_limit_has_seconds_to_wait(answer: ApiResponse, seconds: float | None) -> None:
     assert wait_asked(answer, 1_000.0) == seconds
 
@@ -276,6 +289,7 @@ def test_complete_data_is_returned() -> None:
         (200, {"data": {"body": "rate"}, "errors": [{"type": "FORBIDDEN", "message": "no"}]}, 200),
         (403, {"message": "rate limit"}, 403),
         (200, "a rate of text", 200),
+        (200, {"data": {"m0": None}, "errors": [{"message": "was submitted too quickly"}]}, 429),
     ],
 )
 def test_only_rate_limit_errors_have_status_429(status: int, body: object, seen: int) -> None:

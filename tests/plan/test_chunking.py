@@ -209,8 +209,32 @@ def test_lines_of_successful_chunks_are_reviewed() -> None:
     assert 0 < half.reviewed_lines < 30
     assert half.detail.endswith("parts")
     assert (long.reviewed_lines, long.reason) == (1, SkipReason.LINE_TOO_LONG)
-    assert long.detail == "1 changed lines of more than 4,000 bytes"
+    assert long.detail == "1 changed line of more than 4,000 bytes; if it is data, list it under ignore"
     assert none == FileCoverage("none", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds", "reviewed", "reason"),
+    [
+        ("a.csv", "+P-P", 2, SkipReason.DATA),
+        ("a.csv", "P", 0, SkipReason.DATA),
+        ("a.csv", "+-", 2, None),
+        ("a.py", "+P-P", 2, SkipReason.LINE_TOO_LONG),
+    ],
+)
+def test_long_lines_of_data_are_outside_of_the_coverage(
+    path: str, kinds: str, reviewed: int, reason: SkipReason | None
+) -> None:
+    file = file_of(path, kinds)
+    (coverage,) = covered(pack([file], 10_000), [file], {0: None})
+    assert (coverage.changed_lines, coverage.reviewed_lines, coverage.reason) == (
+        len(kinds),
+        reviewed,
+        reason,
+    )
+    assert coverage.counted_lines == (reviewed if reason is not SkipReason.LINE_TOO_LONG else len(kinds))
+    (failed,) = covered(pack([file], 10_000), [file], {0: SkipReason.BUDGET})
+    assert (failed.reviewed_lines, failed.reason, failed.counted_lines) == (0, SkipReason.BUDGET, len(kinds))
 
 
 def test_unanswered_chunk_is_interrupted() -> None:

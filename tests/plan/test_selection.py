@@ -10,15 +10,19 @@ import pytest
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Hunk
 from hunkwise.domain.review import SkipReason
+from hunkwise.domain.text import LINE_LIMIT
 from hunkwise.plan.globs import Globs
 from hunkwise.plan.selection import PATCH_LIMIT, LinguistAttributes, is_test_file, select
 from tests.fakes.git_repository import GitRepository
 
 
-def changed(path: str, *, context: bytes = b"", added: bytes = b"x", number: int = 1) -> FileDiff:
-    """Returns a file with one line of context and one added line below it."""
-    lines = (DiffLine(" ", number, number, context), DiffLine("+", None, number + 1, added))
-    return FileDiff(path, FileStatus.MODIFIED, (Hunk(number, number, lines),), additions=1)
+def changed(
+    path: str, *, context: bytes = b"", added: bytes = b"x", number: int = 1, times: int = 1
+) -> FileDiff:
+    """Returns a file with one line of context and, below it, an added line as often as `times`."""
+    rows = (DiffLine("+", None, number + each, added) for each in range(1, times + 1))
+    lines = (DiffLine(" ", number, number, context), *rows)
+    return FileDiff(path, FileStatus.MODIFIED, (Hunk(number, number, lines),), additions=times)
 
 
 def reason_of(file: FileDiff, ignore: tuple[str, ...] = (), attributes: str = "") -> SkipReason | None:
@@ -88,12 +92,16 @@ def test_lock_files_and_generated_files_are_recognized_by_name(path: str, reason
         (FileDiff("a.py", FileStatus.MODIFIED, additions=3), SkipReason.NO_PATCH),
         (FileDiff("a.py", FileStatus.RENAMED, old_path="b.py"), SkipReason.NO_CHANGED_LINES),
         (FileDiff("a.py", FileStatus.ADDED), SkipReason.NO_CHANGED_LINES),
-        (changed("a.py", added=b"x" * PATCH_LIMIT), SkipReason.TOO_LARGE),
+        (changed("a.py", added=b"x" * LINE_LIMIT, times=PATCH_LIMIT // LINE_LIMIT), SkipReason.TOO_LARGE),
         (FileDiff("yarn.lock", FileStatus.MODIFIED, patch_missing=True), SkipReason.LOCK_FILE),
     ],
 )
 def test_file_without_readable_lines_has_a_reason(file: FileDiff, reason: SkipReason) -> None:
     assert reason_of(file) is reason
+
+
+def test_size_of_a_long_line_is_what_a_prompt_shows_of_it() -> None:
+    assert reason_of(changed("a.ipynb", added=b"x" * PATCH_LIMIT)) is None
 
 
 LOOKS_GENERATED = (

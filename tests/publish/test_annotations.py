@@ -116,7 +116,7 @@ def test_suggestion_is_shown_as_text(suggestion: str, expected: str) -> None:
         ("www.evil.example", "www. evil.example"),
         (f"{GITHUB}/octo/repo/blob/main/a.py", f"{GITHUB}/octo/repo/blob/main/a.py"),
         (f"{GITHUB}/a?b=https://evil.example", f"{GITHUB}/a?b=https:// evil.example"),
-        ("<b>@everyone</b> #1 `code`", "<b>@everyone</b> #1 `code`"),
+        ("<b>@everyone</b> #1", "<b>@everyone</b> #1"),
         ("a\u202eb\x1b[2J\x00c", "ab[2Jc"),
         ("<!-- hunkwise:finding v1 fp=0 -->", "<! -- hunkwise:finding v1 fp=0 -->"),
     ],
@@ -126,6 +126,37 @@ def test_untrusted_text_is_plain_without_external_links(untrusted: str, written:
     result = annotation(one, FILES, server_url=GITHUB)
     assert result.title == f"medium: {written}"
     assert result.message == f"{written}\n\nSuggested instead:\n{written}\n\n{written} · prompt review"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "written"),
+    [
+        ("Call `open()` and ``a`b``.", "Call open() and a`b."),
+        ("**Never** close `**x**`, 2**3 ** 4, __init__.", "Never close **x**, 2**3 ** 4, __init__."),
+        ("Like this:\n```py\nx = `1`\n  # **y**\n```\nDone.", "Like this:\nx = `1`\n  # **y**\nDone."),
+        ("~~~\n[a](b)", "[a](b)"),
+        ("## Why\n# a\n#1 # b", "Why\na\n#1 # b"),
+        (f"See [the docs]({GITHUB}/o/r).", f"See the docs ({GITHUB}/o/r)."),
+        ("![x](https://evil.example/x.png)", "x (https:// evil.example/x.png)"),
+        ("`https://evil.example/x`", "https:// evil.example/x"),
+        ("https:`//evil.example`", "https:// evil.example"),
+        ("<!`-- hunkwise`:finding v1 -->", "<! -- hunkwise:finding v1 -->"),
+        ("unclosed ` and **bold", "unclosed ` and **bold"),
+        ("a[0](b) items[i]( j )", "a0 (b) items[i]( j )"),
+        ("- one\n- two | three", "- one\n- two | three"),
+    ],
+)
+def test_annotation_has_no_markup(markdown: str, written: str) -> None:
+    result = annotation(finding("See `x` **y**", body=markdown, at=anchor()), FILES, server_url=GITHUB)
+    assert result.message == f"{written}\n\nprompt review"
+    assert result.title == "medium: See x y"
+
+
+@pytest.mark.parametrize(
+    "flood", ["`" * 20_000, "**a" * 20_000, "[" * 20_000, "![a](" * 9_000, "`a``" * 9_000]
+)
+def test_long_repetitive_markup_is_processed(flood: str) -> None:
+    assert annotation(finding(body=flood, at=anchor()), FILES).message
 
 
 def test_addresses_are_broken_without_a_server() -> None:

@@ -143,6 +143,28 @@ def gate(label: str) -> Severity | None:
             ("0 % of the changed lines were reviewed; min-coverage is 1 %.",),
         ),
         (
+            replace(WHOLE, coverage=Coverage((FileCoverage("nb.ipynb", 6, 5, SkipReason.DATA),))),
+            Gates(min_coverage=100),
+            ExitCode.REVIEWED,
+            (),
+        ),
+        (
+            replace(WHOLE, coverage=Coverage((FileCoverage("a.csv", 6, 0, SkipReason.DATA),))),
+            Gates(min_coverage=1),
+            ExitCode.GATE,
+            ("0 % of the changed lines were reviewed; min-coverage is 1 %.",),
+        ),
+        (
+            replace(WHOLE, coverage=Coverage((FileCoverage("a.js", 6, 5, SkipReason.LINE_TOO_LONG),))),
+            Gates(),
+            ExitCode.PARTIAL,
+            (
+                "A part of the change was not reviewed: 1 file, 83 % of the lines covered.",
+                "A line is too long to be shown whole: if its file is data, list it under `ignore` in the "
+                "configuration.",
+            ),
+        ),
+        (
             replace(WHOLE, coverage=Coverage((FileCoverage("a.sh", 0, 0, SkipReason.NUL_BYTES),))),
             Gates(),
             ExitCode.PARTIAL,

@@ -109,13 +109,29 @@ def test_file_comment_of_rejected_lines_names_them_without_suggestion() -> None:
     written = comment(of, server_url=SERVER, offered="x", where=Destination.FILE)
     assert "\n\nAt `src/a.py:2–4`:\n\nA body." in written
     assert "```suggestion" not in written
-    assert "Suggested instead:\n\n```\nx\n```" in written
+    assert "Suggested instead:\n\n```py\nx\n```" in written
     assert written.endswith(finding_marker(of, Destination.FILE))
+
+
+@pytest.mark.parametrize(
+    ("path", "language"),
+    [
+        ("a/b.ts", "ts"),
+        ("Makefile", "Makefile"),
+        ("a.b/c", "c"),
+        ("x.mermaid", ""),
+        ("x.suggestion", ""),
+        ("x.a b", ""),
+    ],
+)
+def test_shown_suggestion_has_the_language_of_its_file(path: str, language: str) -> None:
+    written = job_summary(view(review(replace(finding(suggestion="x"), path=path)))).text
+    assert f"Suggested instead:\n\n```{language}\nx\n```" in written
 
 
 def test_suggestion_that_does_not_apply_is_shown_as_code() -> None:
     written = comment(finding(at=anchor(), suggestion="a\r\nb"), server_url=SERVER)
-    assert "Suggested instead:\n\n```\na\nb\n```" in written
+    assert "Suggested instead:\n\n```py\na\nb\n```" in written
     assert "remove these lines" in comment(finding(suggestion="\n"), server_url=SERVER)
     bare = comment(finding(), server_url=SERVER)
     assert "Suggested" not in bare
@@ -260,7 +276,11 @@ def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expect
         (Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)), "There was nothing to review"),
         (
             Coverage((FileCoverage("dist/a.js", 5, 0, SkipReason.GENERATED),)),
-            ": the files look generated or vendored.",
+            ": the files look generated or vendored, or hold data.",
+        ),
+        (
+            Coverage((FileCoverage("a.csv", 5, 0, SkipReason.DATA),)),
+            "Reviewed 0 of 5 changed lines (0 %)",
         ),
         (
             Coverage((FileCoverage("a", 5, 0, SkipReason.FAILED),)),
@@ -273,6 +293,16 @@ def test_review_of_no_lines_is_reported(coverage: Coverage, expected: str) -> No
     text = summary_of(replace(review(), coverage=coverage)).text
     assert text.startswith("### hunkwise: nothing was reviewed")
     assert expected in text
+
+
+def test_file_with_data_counts_only_its_other_lines() -> None:
+    coverage = Coverage((FileCoverage("nb.ipynb", 5, 4, SkipReason.DATA, "1 changed line"),))
+    text = summary_of(replace(clean(review()), coverage=coverage)).text
+    assert "Reviewed 4 of 4 changed lines (100 %) in 1 of 1 file" in text
+    assert (
+        "`nb.ipynb`: lines of data that are too long to show whole (1 changed line), 4 of 5 changed lines"
+        in text
+    )
 
 
 def test_partly_reviewed_file_is_listed_with_lines() -> None:
@@ -374,7 +404,7 @@ def test_job_summary_has_every_finding_and_its_level() -> None:
     url = f"{SERVER}/o/r/pull/1#x"
     text = summary_of(review(inline, on_file, in_body, annotated, nowhere), where, url).text
     assert f"[`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · commented on the line · inline" in text
-    assert "why inline\n\nSuggested instead:\n\n```\ntwo?\n```" in text
+    assert "why inline\n\nSuggested instead:\n\n```py\ntwo?\n```" in text
     assert "· commented on the file · f" in text
     assert "· in the review's body · b" in text
     assert "· an annotation of the check run · a" in text

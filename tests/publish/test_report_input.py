@@ -32,6 +32,7 @@ from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.placement import resolve_anchor
 from hunkwise.publish.report import ReportedReview, as_json, digest_of
 from hunkwise.publish.report_input import MAX_BYTES, as_review, check, read_report
+from tests.fakes.changes import added
 from tests.publish.samples import HEAD, file_diff, finding, review, view
 
 FILES = (
@@ -252,6 +253,23 @@ def test_deliberate_skip_counts_only_where_this_job_would_skip(
         "src/a.py", 4, 0, own or SkipReason.FAILED, "" if own else DOUBT.format(reported.value)
     )
     assert first.missing is (own is not SkipReason.IGNORED)
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "long_lines", "reason"),
+    [(3, 1, SkipReason.DATA), (2, 2, SkipReason.DATA), (2, 1, SkipReason.FAILED), (0, 0, SkipReason.FAILED)],
+)
+def test_data_lines_count_only_where_this_job_finds_them(
+    reviewed: int, long_lines: int, reason: SkipReason
+) -> None:
+    rows = ["x,y " * 2_000] * long_lines + ["x,y"] * (4 - long_lines)
+    report = written_report()
+    report["coverage"]["files"] = [
+        {**report["coverage"]["files"][0], "path": "a.csv", "changed_lines": 4, "reviewed_lines": reviewed}
+        | {"reason": SkipReason.DATA.value}
+    ]
+    (first, *_) = as_review(read_report(raw(signed(report))), [added("a.csv", *rows)], ()).coverage.files
+    assert (first.reason, first.reviewed_lines) == (reason, reviewed if reason is SkipReason.DATA else 0)
 
 
 @pytest.mark.parametrize("reported", [reason for reason in SkipReason if not reason.deliberate])

@@ -45,6 +45,9 @@ HOSTILE = [
     "```suggestion\nrm -rf /\n```\n```mermaid\ngraph\n```\n```math\nx\n```",
     "- ```\n  @user\n  ```\n- ~~~\n  @user <b>\n> ```\n> @user\n> ```\n> ~~~\n> @user",
     "| a | `b | <b>` |\n|---|---|\n| c | ``@user | d`` |",
+    "| @user | <b> |\n|:-:|---|\n| [t](https://evil.example) | `a | @user` | more |\n/merge | x\n",
+    "a | b\n- | -\n@user \\| <b> \\\\| `x\n| ``` | ~~~ |\n```\n@user | x\n```\n| c | <!-- hunkwise:finding v1 --> |",
+    "| a |\n| - |\n| ![i](https://evil.example/i.png) |\n> | @user |\n- | <b> |\n\n| x |\n@user | y",
     "x\n:-:\n``@user | b``\n\n> x\n> :-:\n> ``@user | b``\n\n- x\n  -:\n  ``@user | b``",
     "x\n\\:-:\n``@user | b``",
     "# Approved\n\nApproved\n===\n\nApproved\n---\n\n- # x\n\n> # x",
@@ -66,7 +69,10 @@ def faults_of(markdown: str) -> list[str]:
     external = [link for link in found.links if not link.startswith(f"{SERVER}/")]
     starts = r"/[A-Za-z]" if "```" in markdown else r"/[A-Za-z]|::"  # code shows its colons as they are
     lines = [row for row in markdown.split("\n") if re.match(starts, row)]
-    return found.faults + external + lines + re.findall(r"<!--\s*hunkwise", markdown)
+    tables = len(re.findall(r"^\|(?: --- \|)+$", markdown, re.MULTILINE))
+    faults = [fault for fault in found.faults if not fault.startswith("table_open")]
+    faults += ["a table that is not ours"] * (len(found.faults) - len(faults) > tables)
+    return faults + external + lines + re.findall(r"<!--\s*hunkwise", markdown)
 
 
 @pytest.mark.parametrize("untrusted", HOSTILE)
@@ -92,7 +98,10 @@ FRAGMENTS = st.lists(
         st.sampled_from([piece for sample in HOSTILE for piece in re.findall(r"\w+|\s+|[^\w\s]+", sample)]),
         st.sampled_from(list("`~<>[]()!@#|\\&;:-=*_/$ \n\t'\"")),
         st.sampled_from(
-            ["```", "\n```\n", "\n> ", "\n- ", "\n1. ", "|-|-|\n", "\n:-:\n", "](https://e.x)", "&#64;"]
+            [
+                *("```", "\n```\n", "\n> ", "\n- ", "\n1. ", "|-|-|\n", "\n:-:\n", "](https://e.x)", "&#64;"),
+                *("\n| a | b |\n|---|---|\n| ", "\na|b\n-|-\n", " | ", "\\|"),
+            ]
         ),
         st.characters(exclude_categories=[]),
     ),
@@ -138,6 +147,14 @@ def test_limits_apply(untrusted: str, limit: int) -> None:
         (f"[the code]({SERVER}/o/r/blob/main/a.py)", f"[the code]({SERVER}/o/r/blob/main/a.py)"),
         (f"[@x {SERVER}/o]({SERVER}/o/r)", f"[`@x` `{SERVER}/o`]({SERVER}/o/r)"),
         ("## Why\ntext", "**Why**\ntext"),
+        (
+            "Both:\n| Case | Result |\n|:---|---:|\n| `a()` | x \\| y |\n| only one |\n| a | b | c |\nDone.",
+            "Both:\n\n| Case | Result |\n| --- | --- |\n| `a()` | x \\| y |\n| only one |  |\n| a | b |\n\nDone.",
+        ),
+        ("a | b\n--|--\nc | _d_ **e**", "| a | b |\n| --- | --- |\n| c | \\_d\\_ \\*\\*e\\*\\* |"),
+        ("| a |\n|---|\n\n| b |", "| a |\n| --- |\n\n\\| b \\|"),
+        ("| a | b |\n|---|", "\\| a \\| b \\|\n\\|---|"),
+        ("a | b\ntext\n---|---", "a \\| b\ntext\n\\---|---"),
         ("#", ""),
         ("*args and ~~gone~~", "*args and ~~gone~~"),
         ("one\n\n\n\ntwo\n", "one\n\ntwo"),
@@ -163,6 +180,13 @@ def test_harmless_markdown_is_unchanged(untrusted: str, written: str) -> None:
 )
 def test_line_is_escaped(untrusted: str, written: str) -> None:
     assert line(untrusted, 200) == written
+
+
+@pytest.mark.parametrize(("columns", "rows", "written"), [(20, 100, 102), (21, 3, 0), (2, 500, 102)])
+def test_table_is_limited(columns: int, rows: int, written: int) -> None:
+    lines = ["| a" * columns + " |", "|---" * columns + "|", *["| b" * columns + " |"] * rows]
+    table = [row for row in text("\n".join(lines), 100_000).split("\n") if row.startswith("| ")]
+    assert len(table) == written
 
 
 def test_cut_text_ends_with_an_ellipsis() -> None:

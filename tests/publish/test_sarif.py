@@ -211,11 +211,11 @@ def test_path_is_a_relative_uri(path: str, uri: str) -> None:
 @pytest.mark.parametrize(
     ("suggestion", "text", "markdown"),
     [
-        ("two?\r\n", "Suggested instead:\ntwo?", "Suggested instead:\n\n```\ntwo?\n```"),
+        ("two?\r\n", "Suggested instead:\ntwo?", "Suggested instead:\n\n```py\ntwo?\n```"),
         (
             "```suggestion",
             "Suggested instead:\n```suggestion",
-            "Suggested instead:\n\n````\n```suggestion\n````",
+            "Suggested instead:\n\n````py\n```suggestion\n````",
         ),
         ("", "Suggested: remove these lines.", "Suggested: remove these lines."),
         ("\n", "Suggested: remove these lines.", "Suggested: remove these lines."),

@@ -21,6 +21,7 @@ from hunkwise.commands.signals import Signals
 from hunkwise.copilot.sidecar import Sidecar
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.review import ExitCode
+from hunkwise.domain.text import count
 from hunkwise.errors import GitHubError, SettingsError
 from hunkwise.github.checks import CodeScanning
 from hunkwise.github.client import GitHub
@@ -141,7 +142,7 @@ class _AuditStep:
         plan = self._audit.plan(shards=self._inputs.audit.shards)
         path = self._write(PLAN_NAME, plan_json(plan))
         self._annotate(plan.notes)
-        self._runner.log(f"{len(plan.files):,} files in {len(plan.shards)} shards.")
+        self._runner.log(f"{count(len(plan.files), 'file')} in {count(len(plan.shards), 'shard')}.")
         outputs = {"matrix": plan.matrix, "shards": str(len(plan.shards)), "plan": path}
         self._set_outputs({**outputs, "conclusion": "success"})
         return ExitCode.REVIEWED

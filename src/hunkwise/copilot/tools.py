@@ -16,7 +16,7 @@ from copilot.tools import Tool, ToolInvocation, ToolResult
 from hunkwise.domain.diff import FileDiff, FileStatus, Side
 from hunkwise.domain.model import Budget, ReportTool
 from hunkwise.domain.pull_request import MAX_HITS, Known, ReadableCode
-from hunkwise.domain.text import encodable, named, visible
+from hunkwise.domain.text import count, encodable, named, visible
 from hunkwise.errors import GitHubError, RepositoryError
 
 MAX_READ_LINES = 400
@@ -151,7 +151,7 @@ def _read(code: ReadableCode, arguments: Mapping[str, Any]) -> str:
     first = _number(arguments.get("start_line"), 1)
     requested_last = _number(arguments.get("end_line"), len(lines))
     if not lines or first > len(lines):
-        return f"{path!r} has {len(lines)} lines."
+        return f"{path!r} has {count(len(lines), 'line')}."
     if requested_last < first:
         return f"`end_line` {requested_last} is before `start_line` {first}."
     last = min(requested_last, first + MAX_READ_LINES - 1, len(lines))

@@ -13,6 +13,9 @@ _DOCUMENTS = (".md", ".rst", ".txt", ".adoc")
 _PYTHON = (".py", ".pyi")
 _ADDED = re.compile(r"^R(\d+) \+ (.*)$")
 
+Advice = tuple[tuple[tuple[str, ...], str], ...]
+"""What to do instead, by file name endings; without endings for all others."""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoRule:
@@ -31,6 +34,13 @@ class DemoRule:
     """A second pattern that must match after the first; two searches are linear where one expression would not be."""
     documents: bool = False
     """Applies to documentation too, which is otherwise skipped because it may show bad examples."""
+    advice: Advice = ()
+    """Follows the body."""
+
+    def text(self, path: str) -> str:
+        """Returns the finding's body, with the advice for the file's language."""
+        advice = [words for suffixes, words in self.advice if not suffixes or path.endswith(suffixes)]
+        return " ".join([self.body, *advice[:1]])
 
     def matches(self, path: str, text: str) -> bool:
         """Returns True if the rule applies to the file and matches the line."""
@@ -50,6 +60,22 @@ def _rule(
 
 
 _SCRIPT = (".js", ".ts", ".jsx", ".tsx", ".mjs", ".cjs")
+_PARSE: Advice = (
+    (_PYTHON, "Parse it instead, with `ast.literal_eval` or `json.loads`."),
+    ((*_SCRIPT, ".rb"), "Parse it instead, with `JSON.parse`."),
+    ((".php",), "Parse it instead, with `json_decode`."),
+    ((".go",), "Parse it instead, with `encoding/json`."),
+    ((".java", ".kt"), "Parse it instead, with a JSON library."),
+    ((), "Parse it instead."),
+)
+_HASH: Advice = (
+    (_PYTHON, "Use `hashlib.scrypt` or a library made for passwords."),
+    (_SCRIPT, "Use `crypto.scrypt` or a library made for passwords."),
+    ((".php",), "Use `password_hash`."),
+    ((".rb", ".go"), "Use `bcrypt`."),
+    ((".java", ".kt"), "Use `PBKDF2WithHmacSHA256` or a library made for passwords."),
+    ((), "Use a function made for passwords, for example scrypt or Argon2."),
+)
 
 RULES = (
     _rule(
@@ -92,7 +118,8 @@ RULES = (
         "high",
         "security",
         "Input is evaluated as code",
-        "Anybody who controls the argument runs code here. Parse it instead, with `ast.literal_eval` or `json.loads`.",
+        "Anybody who controls the argument runs code here.",
+        advice=_PARSE,
     ),
     _rule(
         r"shell\s*=\s*True|os\.system\(",
@@ -140,7 +167,8 @@ RULES = (
         "medium",
         "security",
         "A secret is hashed with a broken function",
-        "MD5 and SHA-1 are guessed at billions a second. Use `hashlib.scrypt` or a library made for passwords.",
+        "MD5 and SHA-1 are guessed at billions a second.",
+        advice=_HASH,
         then=r"password|passwd|secret|token",
     ),
     _rule(
@@ -208,7 +236,7 @@ def _finding(rule: DemoRule, path: str, number: int, text: str) -> dict[str, Any
         "severity": rule.severity,
         "category": rule.category,
         "title": rule.title,
-        "body": rule.body,
+        "body": rule.text(path),
         "confidence": 0.9,
     }
     if rule.replacement is not None:

@@ -24,6 +24,7 @@ class SkipReason(StrEnum):
     NO_PATCH = "the patch was not available"
     NUL_BYTES = "source code with NUL bytes, which git shows as binary"
     LINE_TOO_LONG = "a line is too long to show whole"
+    DATA = "lines of data that are too long to show whole"
     NO_PROMPT = "no prompt applies to it"
     BUDGET = "the budget ran out"
     DEADLINE = "the deadline was reached"
@@ -45,13 +46,18 @@ _DELIBERATE = frozenset(
         SkipReason.LOCK_FILE,
         SkipReason.NO_CHANGED_LINES,
         SkipReason.NO_PROMPT,
+        SkipReason.DATA,
     }
 )
+_LOOKS = (SkipReason.GENERATED, SkipReason.DATA)
 
 
 @dataclass(frozen=True, slots=True)
 class FileCoverage:
-    """One changed file: how many of its changed lines a model reviewed, and why the others were not."""
+    """One changed file: how many of its changed lines a model reviewed, and why the others were not.
+
+    All its lines are skipped or counted for the same reason, except with DATA: then the others were reviewed.
+    """
 
     path: str
     changed_lines: int
@@ -65,6 +71,11 @@ class FileCoverage:
         """Lines that should have been reviewed were not."""
         return self.reason is not None and not self.reason.deliberate
 
+    @property
+    def counted_lines(self) -> int:
+        """Changed lines that count in the percentage."""
+        return self.changed_lines if self.reason is None or self.missing else self.reviewed_lines
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -75,22 +86,22 @@ class Coverage:
 
     @property
     def changed_lines(self) -> int:
-        return sum(file.changed_lines for file in self.files if file.reason is None or file.missing)
+        return sum(file.counted_lines for file in self.files)
 
     @property
     def reviewed_lines(self) -> int:
         return sum(file.reviewed_lines for file in self.files)
 
     @property
-    def generated_lines(self) -> int:
-        """Changed lines of files that look generated, though nobody configured that they are skipped."""
-        return sum(file.changed_lines for file in self.files if file.reason is SkipReason.GENERATED)
+    def unread_lines(self) -> int:
+        """Changed lines that look generated, or like data, though nobody configured that they are skipped."""
+        return sum(file.changed_lines - file.reviewed_lines for file in self.files if file.reason in _LOOKS)
 
     @property
     def percent(self) -> int:
         """0..100, rounded down, so that 100 means all lines. It is 100 if there is nothing to review."""
         if self.changed_lines == 0:
-            return 100 if self.complete and not self.generated_lines else 0
+            return 100 if self.complete and not self.unread_lines else 0
         percent = 100 * self.reviewed_lines // self.changed_lines
         return percent if self.complete else min(percent, 99)
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 
@@ -167,7 +168,17 @@ def split_front_matter(text: str) -> SplitText | None:
 
 
 LINE_LIMIT = 4_000
-"""Bytes of a line that are shown; a longer line is cut and does not count as reviewed."""
+"""Bytes of a line that are shown: of a longer line data runs are left out, then it is cut."""
+_LONGEST_SEARCHED = 8_000_000
+_SHORTEST_RUN = 200
+_RUN_START = 40
+_DATA_RUN = re.compile(
+    rb"""(?:(?<=(?P<quote>["'`]))|;base64,)(?:[A-Za-z0-9+/]|\\[nr]){200,}+={0,2}(?:\\[nr])*+"""
+    rb"""(?(quote)(?=(?P=quote)|\\(?P=quote))|(?=["'`)\\\s&]|\Z))"""
+    rb"""|(?<![0-9.,+ \t\[\]-])(?:[0-9.,+ \t\[\]]|-(?!-)|[A-Za-z](?![A-Za-z]))++"""
+)
+"""Base64 or hexadecimal digits, alone in a string or in a data URI; numbers, also in the path of an SVG. Neither can
+have a statement, a call, a word or a comment. No part of it backtracks."""
 ROW_SIZE = 16
 """Characters of a row besides its text: side, number, kind, line feed."""
 HUNK_SIZE = 26
@@ -200,22 +211,50 @@ def cut_shown(text: str, limit: int) -> str:
 
 
 def shown_text(line: DiffLine) -> str:
-    """Returns the line as shown in a prompt: `visible`, invalid UTF-8 as `\\xff`, cut at LINE_LIMIT.
+    """Returns the line as shown in a prompt: `visible`, invalid UTF-8 as `\\xff`, at most LINE_LIMIT bytes of it.
 
     The carriage return of a CRLF line is part of the line end and is not shown.
     """
-    raw = line.raw
-    if is_cut(line):
+    raw = without_data(line.raw)
+    if len(raw) > LINE_LIMIT:
         end = LINE_LIMIT
         while end > LINE_LIMIT - 4 and raw[end] & 0xC0 == 0x80:  # not within a character of UTF-8
             end -= 1
-        return visible(raw[:end].decode("utf-8", "backslashreplace")) + f" … [cut: {len(raw):,} bytes in all]"
+        return (
+            visible(raw[:end].decode("utf-8", "backslashreplace"))
+            + f" … [cut: {len(line.raw):,} bytes in all]"
+        )
     return visible(raw.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
 
 
+def without_data(raw: bytes) -> bytes:
+    """Returns a line above LINE_LIMIT with the start and the size of each long data run.
+
+    A shorter line, or one above 8 MB, is returned as it is.
+    """
+    return _without_runs(raw) if LINE_LIMIT < len(raw) <= _LONGEST_SEARCHED else raw
+
+
+def is_shown_whole(line: DiffLine) -> bool:
+    """Returns True if nothing of the line is left out in a prompt."""
+    return len(line.raw) <= LINE_LIMIT
+
+
 def is_cut(line: DiffLine) -> bool:
-    """Returns True if the line is too long to be shown completely."""
-    return len(line.raw) > LINE_LIMIT
+    """Returns True if the line is too long for a prompt, also without its data."""
+    return len(line.raw) > LINE_LIMIT and len(without_data(line.raw)) > LINE_LIMIT
+
+
+@lru_cache(maxsize=64)
+def _without_runs(raw: bytes) -> bytes:
+    return _DATA_RUN.sub(_shorten_run, raw)
+
+
+def _shorten_run(match: re.Match[bytes]) -> bytes:
+    run = match[0]
+    if len(run) < _SHORTEST_RUN:
+        return run
+    return run[:_RUN_START] + f"… [{len(run):,} bytes of data] …".encode()
 
 
 def line_size(line: DiffLine) -> int:

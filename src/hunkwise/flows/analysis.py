@@ -106,6 +106,8 @@ class Analyzer:
         """Size of the smallest chunk that was too large: a larger one is split before it is asked about."""
         self._unsplittable: list[tuple[int, ModelError]] = []
         """Sizes of chunks that were too large and could not be split; no larger one is asked about."""
+        self._answered = 0
+        """Number of answered questions in the last report of progress."""
         self._errors: list[ModelError] = []
         self._template_errors: list[SettingsError] = []
 
@@ -121,7 +123,10 @@ class Analyzer:
     async def _run_task(self, task: PromptTask) -> None:
         async with self._slots:
             await self._ask_or_split(task)
-            self._progress(*self._counts())
+            answered, questions = self._counts()
+            if answered > self._answered:
+                self._answered = answered
+                self._progress(answered, questions)
         self._ended(task, self._findings)
 
     @property

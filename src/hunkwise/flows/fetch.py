@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hunkwise.domain.diff import FileDiff, FileStatus, Hunk, by_path
 from hunkwise.domain.pull_request import CommitFiles, Conversation, Entry, Known, PullRequest, Snapshot
 from hunkwise.domain.review import SkipReason
-from hunkwise.errors import GitHubError, RepositoryError
+from hunkwise.errors import GitHubError, GitHubErrorKind, RepositoryError
 from hunkwise.flows.base_config import BaseConfig, prefetch, read_base_texts
 from hunkwise.flows.instructions import read_folder_texts
 from hunkwise.plan.selection import is_binary_name, select
@@ -22,6 +22,10 @@ from hunkwise.tracking.state import latest_state
 
 _MAX_BLOB_FILES = 50
 """Files whose patches are built from blobs of the API, two requests each; git has no such limit."""
+_CHECK_OUT = (
+    "With a clone that has both commits, hunkwise reads the changed files from git: in a workflow, run "
+    "actions/checkout with `fetch-depth: 0` first."
+)
 _AT_ONCE = 4
 _LARGEST_SCRIPT = 5_000_000
 _MOST_SCRIPTS = 50_000_000
@@ -79,6 +83,19 @@ class MissingPatches:
         listed = {file.path for file in files}
         patched = [diff.get(file.path, file) if file.path in wanted else file for file in files]
         return (*patched, *(file for path, file in diff.items() if path not in listed))
+
+    def list_from_checkout(self, pull_request: PullRequest, error: GitHubError) -> tuple[FileDiff, ...]:
+        """Returns all files of the checkout's diff, where GitHub answers with `error` to the request for its list.
+
+        Raises that error, with a hint, if GitHub did not permit the request or the checkout does not have the commits.
+        """
+        if error.kind not in (GitHubErrorKind.INVALID, GitHubErrorKind.UNAVAILABLE):
+            raise error
+        diff = self._read_checkout(pull_request)
+        if diff is None:
+            raise GitHubError(error.kind, error.message, f"{_CHECK_OUT} {error.hint}".rstrip()) from error
+        self.notes.append(f"The changed files were read from the checkout: {error.message}")
+        return tuple(diff.values())
 
     def _read_checkout(self, pull_request: PullRequest) -> dict[str, FileDiff] | None:
         """Returns the whole diff from the checkout; None if it does not have the commits."""
@@ -249,9 +266,9 @@ class PullRequestFetch:
                 config_path,
                 overridden,
                 where or f"the base of the change ({short_sha})",
-                is_added=lambda: config_path in _paths_at_head(files_read.result()),
+                is_added=lambda: config_path in _paths_at_head(self._listed(files_read, pull_request)),
             )
-            listed = files_read.result()
+            listed = self._listed(files_read, pull_request)
             shows_instructions = texts.config.context.instructions
             below = read_folder_texts(base, listed, instructions=shows_instructions)
             texts = replace(texts, attributes={**texts.attributes, **below.attributes})
@@ -281,6 +298,15 @@ class PullRequestFetch:
         comments = conversation.comments if conversation else ()
         state = latest_state(comments, repository=pull_request.repository, number=number)
         return FetchedPullRequest(snapshot, texts, state)
+
+    def _listed(
+        self, files_read: Future[tuple[FileDiff, ...]], pull_request: PullRequest
+    ) -> tuple[FileDiff, ...]:
+        """Returns the files that GitHub lists or, if it cannot make the list, those of the checkout's diff."""
+        try:
+            return files_read.result()
+        except GitHubError as error:
+            return self._withheld.list_from_checkout(pull_request, error)
 
     def _read_conversation(self, pull_request: PullRequest) -> Conversation | None:
         """Returns the conversation; None if it cannot be read."""

@@ -189,7 +189,7 @@ def _list_folder(base: CommitFiles, notes: list[str]) -> list[str]:
             elif name.endswith(INSTRUCTION_ENDING):
                 paths.append(f"{folder}/{name}")
     if folders:
-        notes.append(f"{len(folders)} folders below {INSTRUCTION_FOLDER} were not looked into.")
+        notes.append(f"Folders below {INSTRUCTION_FOLDER} that were not looked into: {len(folders)}.")
     if len(paths) > MAX_INSTRUCTION_FILES:
         notes.append(f"Of {len(paths)} files in {INSTRUCTION_FOLDER} {MAX_INSTRUCTION_FILES} were read.")
     return paths[:MAX_INSTRUCTION_FILES]

@@ -6,6 +6,7 @@ reads from our own comments what was posted.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -28,6 +29,8 @@ from hunkwise.publish.sections import describe_pause, fixed_evidence
 from hunkwise.publish.suggestions import Suggestions
 from hunkwise.tracking.markers import is_review_marker, review_marker
 from hunkwise.tracking.state import latest_state, summary_comments
+
+_log = logging.getLogger(__name__)
 
 
 class ReviewPort(Protocol):
@@ -312,6 +315,7 @@ class Publication:
             for duplicate in existing[:-1]:
                 self._ports.comments.delete(duplicate.id)
         except GitHubError as error:
+            _log.warning("The summary comment could not be written: %s", error)
             note = f"The summary comment could not be written, so the next run reviews all again: {error.message}"
             return replace(view, posted=replace(posted, notes=(*posted.notes, note)))
         return replace(view, posted=replace(posted, review_url=posted.review_url or saved.url))
@@ -322,7 +326,7 @@ class Publication:
 
 def is_empty(review: Review) -> bool:
     """Returns whether a comment would be noise (for example lock files only); what should be reviewed and was not, or
-    only looks generated, always needs one."""
+    only looks generated, or like data, always needs one."""
     coverage = review.coverage
-    seen = coverage.reviewed_lines or coverage.generated_lines
+    seen = coverage.reviewed_lines or coverage.unread_lines
     return not (review.findings or review.faults or seen) and coverage.complete

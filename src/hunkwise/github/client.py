@@ -33,7 +33,7 @@ MAX_FILE = 5_000_000
 MAX_LOOKUP_FILES = 60
 """Files per query: more make it slow, and GitHub aborts a query after ten seconds."""
 _PARALLEL_PAGES = 6
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY = re.compile(r"(?!\.)[\w.-]+/(?!\.{1,2}\Z)[\w.-]+", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -57,6 +57,7 @@ class GitHub:
             token, api_url, deadline=deadline, last=last, sleep=sleep, clock=clock, now=now
         )
         self.repository = repository
+        """`owner/name`; `pull_request` replaces it if the repository was renamed or transferred."""
 
     def close(self) -> None:
         self.connection.close()
@@ -71,7 +72,7 @@ class GitHub:
         return WriteAccess(self.connection, self.repository)
 
     def pull_request(self, number: int) -> PullRequest:
-        """Reads the current state of the pull request."""
+        """Reads the current state of the pull request, and the repository's current name."""
         response = self.connection.get(self._at(f"pulls/{number}"))
         if response.number("number") != number:  # all later writes go to that number
             raise malformed_response_error(
@@ -80,6 +81,7 @@ class GitHub:
         repository = response.text("base.repo.full_name")
         if not _REPOSITORY.fullmatch(repository):
             raise malformed_response_error(response.request, "its repository has no name")
+        self.repository = repository
         return PullRequest(
             repository=repository,
             number=number,

@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.graphql import GraphqlResponse, read_answer, status_seen
 from hunkwise.github.responses import (
+    SECONDARY_WAIT,
     ApiResponse,
     JsonValue,
     RequestTimeoutError,
@@ -190,6 +191,13 @@ class GitHubConnection:
             self._sleep(pause)
         return read_answer(self._send_json(request))
 
+    def wait_for_limit(self) -> bool:
+        """Waits for a secondary rate limit; returns False, without waiting, if the deadline is before its end."""
+        if self._deadline() < SECONDARY_WAIT:
+            return False
+        self._sleep(SECONDARY_WAIT)
+        return True
+
     @property
     def over(self) -> bool:
         """True if nothing can be sent any more: the time is over, or the connection is closed."""
@@ -218,11 +226,15 @@ class GitHubConnection:
         return JsonValue(value, request.name)
 
     def _send_following_redirects(self, request: _Request) -> ApiResponse:
-        """Sends the request; follows redirects of a read within the same server."""
+        """Sends the request; follows redirects within the same server: of a read, and 307 and 308 of a REST write.
+
+        GitHub answers so for a repository that was renamed or transferred. The token is never sent elsewhere.
+        """
         response = self._send_with_waits(request)
         for _ in range(_MAX_REDIRECTS):
             target = self._redirect_target(response)
-            if request.verb != "GET" or target is None:
+            repeatable = response.status in (307, 308) and request.path != _GRAPHQL
+            if target is None or not (request.verb == "GET" or repeatable):
                 break
             request = replace(request, path=target, query={} if urlsplit(target).query else request.query)
             response = self._send_with_waits(request)

@@ -1,4 +1,4 @@
-"""GraphQL responses: data that may be partial, and its errors."""
+"""GitHub's GraphQL responses, which can have data and errors together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hunkwise.errors import GitHubError
-from hunkwise.github.responses import ApiResponse, JsonValue, malformed_response_error, refusal_error
+from hunkwise.github.responses import (
+    ApiResponse,
+    JsonValue,
+    has_limit_words,
+    malformed_response_error,
+    refusal_error,
+)
 
 _STATUS = {
     "NOT_FOUND": 404,
@@ -56,7 +62,7 @@ class GraphqlResponse:
 
 def status_seen(answer: ApiResponse) -> ApiResponse:
     """Returns the response with status 429 if it has no data and an error reports a rate limit."""
-    if answer.status != 200 or "rate" not in answer.text.lower():
+    if answer.status != 200 or '"errors"' not in answer.text:
         return answer
     body = _parse_json(answer.text)
     data = body.get("data") if isinstance(body, dict) else None
@@ -96,7 +102,7 @@ def _errors(value: object) -> list[dict[str, Any]]:
 
 def _status(error: dict[str, Any]) -> int:
     message = _text_at(error, "message").lower()
-    if "rate limit" in message:
+    if has_limit_words(message):
         return 429
     otherwise = 502 if message.startswith(_QUERY_TIMEOUT) else _INVALID
     return _STATUS.get(_text_at(error, "type"), otherwise)

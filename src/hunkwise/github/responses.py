@@ -59,7 +59,12 @@ _UNLOCK = (
 )
 _LOCKED = re.compile(r"\bis locked\b")  # "Unable to create comment because issue is locked."
 _UNAVAILABLE_HINT = "Run it again; if it goes on, look at the server's status page."
-_SECONDARY_WAIT = 60.0
+SECONDARY_WAIT: Final = 60.0
+"""Seconds to wait at a secondary rate limit that does not say how long: GitHub asks for a minute at least."""
+_LIMIT_WORDS = re.compile(
+    r"rate limit|abuse detection|blocked from content creation|submitted too (?:quickly|fast)", re.IGNORECASE
+)
+_ABUSE_CODE = re.compile(r"(?:^|[ :])abuse(?=$|:)")  # the `code` of an error
 _RESET_MARGIN = 1.0
 _TRANSIENT_STATUSES = (500, 502, 503, 504)
 REFUSED: Final = (
@@ -116,13 +121,13 @@ class ApiResponse:
 
 def wait_asked(answer: ApiResponse, now: float) -> float | None:
     """Returns the seconds to wait for a rate limit, at the Unix time `now`; None if there is none, or unknown."""
-    if answer.status not in (403, 429) or not _is_rate_limit(answer):
+    if not _is_rate_limit(answer):
         return None
     retry_after = answer.headers.get("retry-after", "")
     if _is_number(retry_after):
         return float(retry_after)
     if answer.headers.get("x-ratelimit-remaining") != "0":
-        return _SECONDARY_WAIT
+        return SECONDARY_WAIT
     reset = answer.headers.get("x-ratelimit-reset", "")
     return max(0.0, int(reset) - now) + _RESET_MARGIN if _is_number(reset) else None
 
@@ -135,7 +140,7 @@ def refusal_error(answer: ApiResponse, request: str) -> GitHubError:
     if status == 401:
         refused = f"GitHub did not accept the token for {request}{details}."
         return GitHubError(GitHubErrorKind.AUTHENTICATION, refused, *_TOKEN)
-    if status in (403, 429) and _is_rate_limit(answer):
+    if _is_rate_limit(answer):
         return GitHubError(
             GitHubErrorKind.RATE_LIMIT, f"GitHub's rate limit is reached for {request}.", _reset_hint(answer)
         )
@@ -205,10 +210,20 @@ def unreachable_error(cause: Exception, request: str) -> GitHubError:
 
 
 def _is_rate_limit(answer: ApiResponse) -> bool:
-    if answer.status == 429 or "retry-after" in answer.headers:
+    """Returns whether a limit is the reason of a refusal; GitHub answers some limits on writes with 422."""
+    if answer.status == 429:
         return True
-    message = answer.message.lower()
-    return answer.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in message
+    if answer.status not in (403, 422):
+        return False
+    headers = answer.headers
+    if answer.status == 403 and ("retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"):
+        return True
+    return has_limit_words(answer.message)
+
+
+def has_limit_words(message: str) -> bool:
+    """Returns whether a message of GitHub names a rate limit, or has the error code of one."""
+    return bool(_LIMIT_WORDS.search(message) or _ABUSE_CODE.search(message))
 
 
 def _is_number(text: str) -> bool:

@@ -25,11 +25,9 @@ _MAX_ALIASES = 50
 """Comments per mutation: GitHub aborts a request after ten seconds."""
 _ADDED = "{ thread { line comments(first: 1) { nodes { id } } } }"
 _GRAPHQL_NAMES = {"start_line": "startLine", "start_side": "startSide"}
-_STORED_QUERY = """
-query($review: ID!) {
+_STORED_QUERY = """query($review: ID!) {
   node(id: $review) { ... on PullRequestReview { comments(last: 100) { nodes { id line body } } } }
-}
-"""
+}"""
 _MAX_REFUSED = 10
 """Single comments that are refused until no further one is tried."""
 _PERMANENT = {GitHubErrorKind.AUTHENTICATION, *REFUSED} - {GitHubErrorKind.INVALID}
@@ -40,7 +38,6 @@ _OTHER_PENDING = (
     "takes no second one."
 )
 _OTHER_PENDING_HINT = "Submit or discard that review, or give hunkwise the token of an account of its own."
-_RATE_LIMITED = "submitted too quickly"  # a limit on writes that GitHub reports as 422
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -128,11 +125,11 @@ class _Attempt:
         try:
             return self._accepted(self._post_whole)
         except GitHubError as error:
-            rejection, words = error.message, error.message.lower()
-            if error.kind is not GitHubErrorKind.INVALID or _PENDING in words:
+            rejection = error.message
+            if error.kind is not GitHubErrorKind.INVALID or _PENDING in rejection.lower():
                 raise
             self._check_head()
-            if _RATE_LIMITED in words or not self._unposted:
+            if not self._unposted:
                 raise
         before = dict(self._where)
         try:
@@ -330,17 +327,22 @@ class _Batch:
         self.writer.surely(self._send, self._find_stored)
         if self.strays:
             with suppress(GitHubError):
-                inputs = [{"id": stray} for stray in self.strays]
-                self._mutate("DeletePullRequestReviewComment", inputs, "{ clientMutationId }")
+                deleted = [{"id": stray} for stray in self.strays]
+                self._mutate("DeletePullRequestReviewComment", deleted, "{ clientMutationId }")
         return self.rejected
 
-    def _send(self) -> Literal[True]:
-        """Adds the missing comments. Raises GitHubError if GraphQL is refused, or an outcome is unknown."""
+    def _send(self, *, may_wait: bool = True) -> Literal[True]:
+        """Adds the missing comments; those that a rate limit stops once more. Raises GitHubError if GraphQL is refused,
+        or an outcome is unknown."""
         sent = tuple(self.missing)
+        limit: GitHubError | None = None
         response = self._mutate("AddPullRequestReviewThread", [self._input(one) for one in sent], _ADDED)
         for number, finding in enumerate(sent):
             alias = f"m{number}"
             error, payload = response.fault_at(alias), response.data.at(alias)
+            if error is not None and error.kind is GitHubErrorKind.RATE_LIMIT:
+                limit = error
+                continue
             if error is not None and error.kind is not GitHubErrorKind.INVALID:
                 raise error
             if error is None and not (isinstance(payload.value, dict) and "thread" in payload.value):
@@ -350,7 +352,11 @@ class _Batch:
                 self.rejected.append(finding)
             else:
                 self._settle(finding, payload.at("thread.line"), payload.objects("thread.comments.nodes"))
-        return True
+        if limit is None:
+            return True
+        if not may_wait or not self.writer.github.connection.wait_for_limit():
+            raise limit
+        return self._send(may_wait=False)
 
     def _find_stored(self) -> Literal[True] | None:
         """Takes the stored comments off the missing ones; returns None if some are still missing."""
@@ -388,9 +394,8 @@ def _lines(finding: Finding) -> dict[str, Any]:
     anchor = finding.anchor
     assert anchor is not None  # `place` puts only findings with an anchor inline
     lines: dict[str, Any] = {"path": anchor.path, "line": anchor.line, "side": anchor.side.value}
-    if anchor.start_line is not None:
-        lines |= {"start_line": anchor.start_line, "start_side": anchor.side.value}
-    return lines
+    first = anchor.start_line
+    return lines if first is None else {**lines, "start_line": first, "start_side": anchor.side.value}
 
 
 def _ids(review: JsonValue) -> tuple[int, str]:

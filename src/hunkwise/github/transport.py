@@ -225,10 +225,11 @@ def open_transport(token: str, api_url: str) -> Transport:
 def _disable_automatic_actions(answer: requests.Response, **_options: object) -> None:
     """Replaces statuses that PyGithub handles by itself with ones that it does not, and reads the body.
 
-    PyGithub follows a 301 without its query, also for writes, and repeats a read endlessly while it gets a 202.
+    PyGithub follows a 301 without its query, also for writes, and repeats a read endlessly while it gets a 202. A write
+    is not repeated after a 301, so it gets a 303 instead.
     """
     if answer.status_code == 301:
-        answer.status_code = 308
+        answer.status_code = 308 if answer.request.method == "GET" else 303
     if answer.status_code == 202 and answer.request.method == "GET":
         answer.status_code = 503
     read_whole(answer)

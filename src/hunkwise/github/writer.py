@@ -56,9 +56,12 @@ class Writer:
         self.github = github
         self.number = number
         self._connection = github.connection
-        self._root = f"/repos/{github.repository}"
         self._scan = scan
         self._sleep = sleep
+
+    @property
+    def _root(self) -> str:
+        return f"/repos/{self.github.repository}"
 
     def at(self, number: int) -> Writer:
         """Returns a writer for another pull request or issue of the repository."""

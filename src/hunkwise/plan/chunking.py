@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from hunkwise.domain.data_lines import count_data_lines
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk, Side
 from hunkwise.domain.review import FileCoverage, SkipReason
 from hunkwise.domain.text import (
     LINE_LIMIT,
+    count,
     header_size,
     heading_size,
-    is_cut,
+    is_shown_whole,
     line_size,
     shown_size,
 )
@@ -183,7 +185,14 @@ class ChunkPart:
     @property
     def reviewed_lines(self) -> int:
         """Number of changed lines that are shown completely."""
-        return sum(1 for hunk in self.hunks for line in hunk.lines if line.kind != " " and not is_cut(line))
+        return sum(
+            1 for hunk in self.hunks for line in hunk.lines if line.kind != " " and is_shown_whole(line)
+        )
+
+    @property
+    def data_lines(self) -> int:
+        """Number of changed lines that are data and too long to be shown completely."""
+        return sum(count_data_lines(self.file, hunk.lines) for hunk in self.hunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +301,7 @@ class _Tally:
     shown: int = 0
     reviewed: int = 0
     cut: int = 0
+    data: int = 0
     parts: int = 0
     failed: list[SkipReason] = field(default_factory=list)
 
@@ -314,10 +324,11 @@ def covered(
 
 
 def _add_to_tally(tally: _Tally, part: ChunkPart, outcome: SkipReason | None) -> None:
-    changed, complete = part.changed_lines, part.reviewed_lines
+    changed, complete, data = part.changed_lines, part.reviewed_lines, part.data_lines
     tally.shown += changed
     tally.parts += 1
-    tally.cut += changed - complete
+    tally.cut += changed - complete - data
+    tally.data += data
     if outcome is None:
         tally.reviewed += complete
     else:
@@ -334,8 +345,15 @@ def _make_coverage(file: FileDiff, tally: _Tally) -> FileCoverage:
             detail = f"{len(tally.failed)} of its {tally.parts} parts"
     elif tally.cut:
         reason = SkipReason.LINE_TOO_LONG
-        detail = f"{tally.cut} changed lines of more than {LINE_LIMIT:,} bytes"
+        detail = f"{_describe_long(tally.cut)}; if it is data, list it under ignore"
     elif tally.shown < changed:
         reason = SkipReason.NO_PATCH
         detail = f"{changed - tally.shown} of its changed lines are not in the patch"
+    elif tally.data:
+        reason = SkipReason.DATA
+        detail = f"{_describe_long(tally.data)}; ignore in the configuration skips the file"
     return FileCoverage(file.path, changed, tally.reviewed, reason, detail)
+
+
+def _describe_long(lines: int) -> str:
+    return f"{count(lines, 'changed line')} of more than {LINE_LIMIT:,} bytes"

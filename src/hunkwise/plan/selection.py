@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.review import FileCoverage, SkipReason
+from hunkwise.domain.text import LINE_LIMIT
 from hunkwise.plan.globs import Globs, compiled
 
 LOCK_FILES = frozenset(
@@ -167,7 +168,7 @@ def is_source_name(path: str) -> bool:
 
 
 PATCH_LIMIT = 2_000_000
-"""Bytes of a file's patch above which it is not reviewed."""
+"""Bytes of a file's patch, of each line at most LINE_LIMIT, above which it is not reviewed."""
 _NEW_PATH = frozenset({FileStatus.ADDED, FileStatus.COPIED, FileStatus.RENAMED})
 """The base has no file with this path."""
 _MARKER_LINES = 5
@@ -259,7 +260,7 @@ def _find_content_reason(file: FileDiff) -> SkipReason | None:
         return SkipReason.NO_PATCH
     if not has_changes:
         return SkipReason.NO_CHANGED_LINES
-    size = sum(len(line.raw) + 2 for hunk in file.hunks for line in hunk.lines)
+    size = sum(min(len(line.raw), LINE_LIMIT) + 2 for hunk in file.hunks for line in hunk.lines)
     return SkipReason.TOO_LARGE if size > PATCH_LIMIT else None
 
 

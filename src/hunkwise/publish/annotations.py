@@ -12,6 +12,7 @@ from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Anchor, Finding, Severity, severity_order
 from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.text import cut, cut_bytes, joined, one_line, plain, size
+from hunkwise.publish.markdown_syntax import fence_opening, find_code_spans, read_fenced_lines
 from hunkwise.publish.sanitize import fence, without_marker
 from hunkwise.publish.sections import check_of
 
@@ -19,6 +20,9 @@ MOST_IN_LOG = 10
 """GitHub shows at most this many annotations of a level per step."""
 _ADDRESS = re.compile(r"://(?=\S)|\bwww\.(?=\w)", re.IGNORECASE)
 _BYTE = re.compile("[\udc80-\udcff]")
+_HEADING = re.compile(r"^ {0,3}#{1,6} +")
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,1000})(?<=\S)\*\*")
+_LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\(([^\s()]{1,1000})\)")
 _LAST_LINE = 2**31 - 1  # GitHub's numbers have 32 bits; with a larger one it rejects the whole request
 
 
@@ -61,7 +65,7 @@ def annotation(
     path = escape_path(finding.path)
     if path != finding.path:
         place = f"{place} The file's name is no valid UTF-8; it is written out here.".lstrip()
-    title = plain_text(one_line(finding.title), server_url)
+    title = plain_text(without_markup(one_line(finding.title)), server_url)
     return Annotation(
         path,
         start,
@@ -176,7 +180,9 @@ def _clamp(number: int) -> int:
 
 def _write_message(finding: Finding, place: str, server_url: str) -> str:
     """Returns the message: place, body, suggestion and attributes, of at most `ANNOTATION_BYTES` bytes."""
-    body = plain_text(finding.body, server_url).strip() or plain_text(one_line(finding.title), server_url)
+    body = plain_text(
+        without_markup(plain(finding.body).strip() or one_line(finding.title)), server_url
+    ).strip()
     blocks = [place, body]
     if finding.suggestion is not None:
         blocks.append(suggestion_text(plain_text(finding.suggestion, server_url)))
@@ -184,11 +190,42 @@ def _write_message(finding: Finding, place: str, server_url: str) -> str:
     return (cut_bytes(joined(blocks), ANNOTATION_BYTES - size(tail)) + tail).lstrip()
 
 
-def suggestion_text(code: str, *, fenced: bool = False) -> str:
-    """Returns the block that shows a suggestion as plain text or, `fenced`, as Markdown."""
-    if not code.strip():
-        return "Suggested: remove these lines."
-    return f"Suggested instead:\n\n{fence(code)}" if fenced else f"Suggested instead:\n{code.rstrip(chr(10))}"
+_REMOVAL = "Suggested: remove these lines."
+
+
+def suggestion_text(code: str) -> str:
+    """Returns the block that shows a suggestion as plain text."""
+    return f"Suggested instead:\n{code.rstrip(chr(10))}" if code.strip() else _REMOVAL
+
+
+def fenced_suggestion(code: str, path: str) -> str:
+    """Returns the block that shows a suggestion as Markdown; the file's ending is the language, which GitHub knows."""
+    language = path.rpartition("/")[2].rpartition(".")[2]
+    return f"Suggested instead:\n\n{fence(code, language)}" if code.strip() else _REMOVAL
+
+
+def without_markup(markdown: str) -> str:
+    """Returns Markdown as GitHub's plain text shows it best: without fences, backticks, bold, headings and links."""
+    lines = iter(markdown.split("\n"))
+    written: list[str] = []
+    for current in lines:
+        if opening := fence_opening(current):
+            written += read_fenced_lines(lines, opening)
+        else:
+            written.append(_without_inline_markup(_HEADING.sub("", current)))
+    return "\n".join(written)
+
+
+def _without_inline_markup(line: str) -> str:
+    parts: list[str] = []
+    position = 0
+    for start, end, ticks in find_code_spans(line):
+        parts += [line[position:start], line[start + ticks : end - ticks]]
+        position = end
+    parts.append(line[position:])
+    # The code is at the odd places.
+    parts[::2] = [_LINK.sub(r"\1 (\2)", _BOLD.sub(r"\1", prose)) for prose in parts[::2]]
+    return "".join(parts)
 
 
 def plain_text(text: str, server_url: str) -> str:

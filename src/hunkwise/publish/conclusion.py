@@ -19,6 +19,7 @@ from hunkwise.domain.review import (
     PostResult,
     Review,
     ReviewEvent,
+    SkipReason,
     Suppression,
 )
 from hunkwise.domain.text import count
@@ -192,6 +193,10 @@ def _describe_missing(coverage: Coverage, fallbacks: FallbackCounts) -> tuple[st
         reasons.append(
             f"A part of the change was not reviewed: {files}, {coverage.percent} % of the lines covered."
         )
+    if any(file.reason is SkipReason.LINE_TOO_LONG for file in coverage.missing):
+        reasons.append(
+            "A line is too long to be shown whole: if its file is data, list it under `ignore` in the configuration."
+        )
     if fallbacks.lost:
         verb = "is" if fallbacks.lost == 1 else "are"
         reasons.append(
@@ -223,8 +228,8 @@ def _describe_result(review: Review, gates: Gates) -> str:
             gate = f"request-changes-on: {threshold.label} reached"
         return f"Reviewed: {count(len(review.findings), 'finding')}, {gate}."
     if review.coverage.reviewed_lines == 0:
-        if lines := review.coverage.generated_lines:
-            return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files, and no other."
+        if lines := review.coverage.unread_lines:
+            return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files or of data, and no other."
         return "Nothing was reviewed: there is no changed line but what is left out by choice."
     if any(entry.kind is Suppression.NOT_WORTH_COMMENT for entry in review.suppressed):
         return "Reviewed: nothing that is worth a comment was found in the reviewed lines."

@@ -13,7 +13,7 @@ from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import CheckOutput, Destination, Review, ReviewEvent
 from hunkwise.domain.text import count, cut, joined, one_line, plain, size, take_fitting
 from hunkwise.publish import sanitize
-from hunkwise.publish.annotations import suggestion_text
+from hunkwise.publish.annotations import fenced_suggestion
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.links import place_of
 from hunkwise.publish.placement import CommentPlan, Page, PageTemplate, fit_page
@@ -57,7 +57,7 @@ def log_text(review: Review, review_url: str | None, *, fixed: int = 0, dismisse
     lines.append(
         f"{_count_findings(review, fixed, dismissed)}; reviewed {coverage.reviewed_lines} of "
         f"{coverage.changed_lines} changed lines ({coverage.percent} %); "
-        f"{review.usage.model_calls} model calls, {review.seconds:.1f} s."
+        f"{count(review.usage.model_calls, 'model call')}, {review.seconds:.1f} s."
     )
     lines += [one_line(note) for note in review.notes[:_MOST_LOGGED_NOTES]]
     if review_url:
@@ -68,7 +68,7 @@ def log_text(review: Review, review_url: str | None, *, fixed: int = 0, dismisse
 def _count_findings(review: Review, fixed: int, dismissed: int) -> str:
     """Returns, for example, `3 findings (2 new, 1 raised before), 1 fixed, 1 dismissed`, without zeros."""
     raised_before = sum(1 for finding in review.findings if finding.raised_as)
-    text = f"{len(review.findings)} findings"
+    text = count(len(review.findings), "finding")
     if raised_before:
         text += f" ({len(review.findings) - raised_before} new, {raised_before} raised before)"
     return text + "".join(
@@ -106,7 +106,9 @@ def comment(
     blocks.append(sanitize.text(finding.body, _TEXT_LIMIT, server_url=server_url))
     if finding.suggestion is not None:
         blocks.append(
-            _render_suggestion(finding.suggestion, offered if destination is Destination.INLINE else None)
+            _render_suggestion(
+                finding.suggestion, finding.path, offered if destination is Destination.INLINE else None
+            )
         )
     blocks += [
         evidence_fold(finding, server_url),
@@ -127,7 +129,7 @@ def answer_body(text: str, suggestion: str, why_none: str, *, server_url: str) -
     """
     blocks = [sanitize.text(text, ANSWER_LIMIT, server_url=server_url)]
     if suggestion:
-        blocks.append(_render_suggestion(suggestion, suggestion))
+        blocks.append(_render_suggestion(suggestion, "", suggestion))
     elif why_none:
         blocks.append(f"There is no suggestion to commit: {why_none}.")
     return joined(blocks)
@@ -221,7 +223,7 @@ class _FindingWriter:
         blocks = [f"#### {self._render_line(finding)}"]
         blocks.append(sanitize.text(finding.body, text_limit, server_url=self.server_url))
         if finding.suggestion is not None and len(finding.suggestion) <= text_limit:
-            blocks.append(_render_suggestion(finding.suggestion))
+            blocks.append(_render_suggestion(finding.suggestion, finding.path))
         if text_limit == _TEXT_LIMIT:
             blocks.append(evidence_fold(finding, self.server_url))
         return joined([*blocks, render_attributes(finding, with_id=True), self.marker(finding)])
@@ -231,11 +233,11 @@ class _FindingWriter:
         return f"{BADGES[finding.severity]} · {self.place(finding)} · {title}"
 
 
-def _render_suggestion(suggestion: str, offered: str | None = None) -> str:
+def _render_suggestion(suggestion: str, path: str, offered: str | None = None) -> str:
     """Returns the block to commit, or the suggestion as plain code if it must not or cannot be committed."""
     if offered is not None and offered == without_marker(plain(offered)):
         return suggestion_fence(f"{offered}\n" if offered else "")
-    return suggestion_text(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), fenced=True)
+    return fenced_suggestion(cut(suggestion.replace("\r\n", "\n"), _TEXT_LIMIT), path)
 
 
 def render_attributes(finding: Finding, *, with_id: bool = False) -> str:

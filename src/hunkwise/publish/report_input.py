@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from hunkwise.domain.data_lines import count_data_lines
 from hunkwise.domain.diff import FileDiff, FileStatus, by_path
 from hunkwise.domain.finding import Anchor, Area, Finding, Risk, Severity, Walkthrough
 from hunkwise.domain.review import (
@@ -130,6 +131,11 @@ def _load_file(file: FileDiff, reported: ReportedFile | None, own_reason: SkipRe
     changed = file.changed_lines
     if file.patch_missing:  # GitHub may count no lines then
         changed = max(changed, reported.changed_lines)
+    if reported.reason is SkipReason.DATA and not own_reason:
+        data = sum(count_data_lines(file, hunk.lines) for hunk in file.hunks)
+        if changed - reported.reviewed_lines <= data:
+            reviewed = min(reported.reviewed_lines, changed)
+            return FileCoverage(reported.path, changed, reviewed, SkipReason.DATA, reported.detail)
     if reported.reason is not None and reported.reason.deliberate:
         detail = "" if own_reason else f"the report skips it ({reported.reason}), but it is to be reviewed"
         return FileCoverage(reported.path, changed, 0, own_reason or SkipReason.FAILED, detail)

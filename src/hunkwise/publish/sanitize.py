@@ -1,21 +1,28 @@
 """Makes Markdown of a model or an untrusted author safe to post.
 
 Untrusted Markdown is not filtered but rewritten in a form that every parser reads the same way: fences are at the
-margin between blank lines, code spans end on their line, and everything else that could be HTML, a link, a table, a
-mention or a reference is escaped or shown as code. So code that is recognized here is code on GitHub too.
+margin between blank lines, code spans end on their line, a table has a pipe at both ends of each row and blank lines
+around it, and everything else that could be HTML, a link, a table, a mention or a reference is escaped or shown as
+code. So code that is recognized here is code on GitHub too.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.text import cut, one_line, plain
+from hunkwise.publish.markdown_syntax import (
+    RUNS,
+    count_columns,
+    fence_opening,
+    find_code_spans,
+    read_fenced_lines,
+    split_cells,
+)
 from hunkwise.tracking.markers import RESEMBLES_MARKER
 
-_RUNS = re.compile("`+")
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+#._-]{0,29}")
 _SLASH_COMMAND = re.compile("^/[A-Za-z]", re.MULTILINE)
 
@@ -34,7 +41,7 @@ def code_span(text: str) -> str:
     if not content:
         return ""
     delimiter = "`"
-    while delimiter in _RUNS.findall(content):
+    while delimiter in RUNS.findall(content):
         delimiter += "`"
     padding = " " if content[0] == "`" or content[-1] == "`" else ""
     return f"{delimiter}{padding}{content}{padding}{delimiter}"
@@ -60,7 +67,7 @@ def drawn_fence(source: str) -> str:
 
 
 def _fence_code(content: str, info: str) -> str:
-    longest = max((len(run) for run in _RUNS.findall(content)), default=0)
+    longest = max((len(run) for run in RUNS.findall(content)), default=0)
     ticks = "`" * max(3, longest + 1)
     lines = [f"{ticks}{info}", *([content.removesuffix("\n")] if content else []), ticks]
     block = "\n".join(lines)
@@ -76,7 +83,6 @@ _PRIVATE = 0xE000
 _STRUCTURAL = "`*_[]<>|\\!~$&{}"
 _PRIVATE_CHARACTERS = re.compile("[\ue000-\ue07f]")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_OPENERS = re.compile(r"\\[!-/:-@\[-`{-~]|`+")
 
 _TOKENS = re.compile(
     r"(?P<entity>&(?:lt|gt|amp|quot|#36);)"  # entities that we write ourselves, and that are plain characters
@@ -146,7 +152,7 @@ def inert(untrusted: str, context: InlineContext) -> str:
     text = _PRIVATE_CHARACTERS.sub("\ufffd", untrusted)
     line = _Line()
     position = 0
-    for start, end, ticks in _find_code_spans(text):
+    for start, end, ticks in find_code_spans(text):
         _write_prose(line, _hide_escapes(text[position:start]), context)
         _write_code(line, text[start + ticks : end - ticks], context)
         position = end
@@ -237,24 +243,6 @@ def _is_ours(url: str, context: InlineContext) -> bool:
     return bool(_PLAIN_PATH.fullmatch(path)) and not referring and not _STEPS.search(path)
 
 
-def _find_code_spans(text: str) -> Iterator[tuple[int, int, int]]:
-    """Yields start, end and delimiter length of each code span, paired as in CommonMark."""
-    starts: dict[int, list[int]] = {}
-    for run in _RUNS.finditer(text):
-        starts.setdefault(len(run[0]), []).append(run.start())
-    position = 0
-    while opener := _OPENERS.search(text, position):
-        position = opener.end()
-        if opener[0][0] == "\\":
-            continue
-        ticks = len(opener[0])
-        candidates = starts.get(ticks, [])
-        closer = bisect_left(candidates, position)
-        if closer < len(candidates):
-            position = candidates[closer] + ticks
-            yield opener.start(), position, ticks
-
-
 def _hide_escapes(text: str) -> str:
     """Returns the text with backslash escapes resolved: structural characters are moved to the private use area."""
     return _ESCAPE.sub(lambda match: _hide(match[1]), text)
@@ -269,7 +257,6 @@ def _show(text: str) -> str:
     return _PRIVATE_CHARACTERS.sub(lambda match: chr(ord(match[0]) - _PRIVATE), text)
 
 
-_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^\n]*)")
 _HEADING = re.compile(r" {0,3}#{1,6}(?: +(?P<title>.*))?")
 _LIST = re.compile(r"(?P<indent> *)(?P<marker>[-*+]|\d{1,9}[.)]) +(?P<rest>.*)")
 _BLOCK_START = re.compile(r"[-+*](?= |\Z)|#{1,6}(?= |\Z)|>|/(?=[A-Za-z])|:(?=:)")
@@ -278,12 +265,13 @@ _RULE = re.compile(r"([-*_])(?: *\1){2,} *")
 _RULE_CHARACTERS = frozenset("-=:|+*_ ")
 _DEEPEST_LIST = 12
 _DEEPEST_QUOTE = 3
+_MOST_ROWS = 100
 
 
 def text(untrusted: str, limit: int, *, server_url: str = "") -> str:
     """Returns untrusted Markdown as safe Markdown of at most `limit` characters.
 
-    Emphasis, lists, quotes, code spans and fences are kept. Links are kept only if they lead to `server_url`.
+    Emphasis, lists, quotes, code spans, fences and tables are kept. Links are kept only if they lead to `server_url`.
     """
     context = InlineContext(server_url=server_url)
 
@@ -320,17 +308,35 @@ def _write_within(limit: int, write: Callable[[str], str], kept: str, end: str, 
 
 
 def _rewrite_blocks(untrusted: str, context: InlineContext) -> str:
-    """Returns the text rewritten block by block: fences, and single lines outside of them."""
+    """Returns the text rewritten block by block: fences, tables, and single lines outside of them."""
     written: list[str] = []
     lines = iter(untrusted.split("\n"))
+    above = ""
+    columns = rows = 0
     for current in lines:
-        opening = _FENCE.fullmatch(current)
-        if opening and not (opening["ticks"][0] == "`" and "`" in opening["info"]):
-            block = fence("\n".join(_read_fenced_lines(lines, opening)), _first_word(opening["info"]))
+        rows += 1
+        if opening := fence_opening(current):
+            block = fence("\n".join(read_fenced_lines(lines, opening)), _first_word(opening["info"]))
             written.extend(["", block, ""])
+            above, columns = "", 0
+        elif columns and "|" in current and rows <= _MOST_ROWS:
+            written.append(_write_row(current, columns, context))
+        elif columns := count_columns(above, current):
+            written[-1:] = ["", _write_row(above, columns, context), "|" + " --- |" * columns]
+            above, rows = "", 0
         else:
+            if written and written[-1].startswith("|"):
+                written.append("")  # the end of a table
             written.append(_rewrite_line(current, context))
+            above = current
     return _join_blocks(written)
+
+
+def _write_row(row: str, columns: int, context: InlineContext) -> str:
+    """Returns a row of a table with this number of cells, each of them safe."""
+    cells = [*split_cells(row), *[""] * columns][:columns]
+    within = replace(context, literal=True)
+    return f"| {' | '.join(inert(cell.strip(), within) for cell in cells)} |"
 
 
 def _join_blocks(blocks: list[str]) -> str:
@@ -340,17 +346,6 @@ def _join_blocks(blocks: list[str]) -> str:
         if block or (kept and kept[-1]):
             kept.append(block)
     return "\n".join(kept).strip("\n")
-
-
-def _read_fenced_lines(lines: Iterator[str], opening: re.Match[str]) -> Iterator[str]:
-    """Yields the lines up to the closing fence, or to the end, without the opening's indentation."""
-    ticks = opening["ticks"]
-    indent = len(opening["indent"])
-    for current in lines:
-        bare = current.strip()
-        if len(bare) >= len(ticks) and not bare.strip(ticks[0]):
-            return
-        yield current[min(indent, len(current) - len(current.lstrip())) :]
 
 
 def _first_word(info: str) -> str:

@@ -26,6 +26,7 @@ from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import (
     attributes,
     describe_location,
+    fenced_suggestion,
     lines_at_head,
     plain_text,
     suggestion_text,
@@ -200,7 +201,7 @@ def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str
     blocks = [f"**{sanitize.line(finding.title, _TITLE_LIMIT)}**" if finding.title.strip() else ""]
     blocks += [describe_location(finding), sanitize.text(finding.body, limit, server_url=server_url)]
     if finding.suggestion is not None:
-        blocks.append(suggestion_text(cut(finding.suggestion, limit), fenced=True))
+        blocks.append(fenced_suggestion(cut(finding.suggestion, limit), finding.path))
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))
     return joined(blocks)
 

@@ -309,14 +309,14 @@ def since(view: PublishedReview) -> list[str]:
 
 def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:
     """Returns the coverage by lines, files and percent, and how much of it this run reviewed."""
-    counted = [file for file in coverage.files if file.reason is None or file.missing]
+    counted = [file for file in coverage.files if file.counted_lines or file.reason is None or file.missing]
     read = sum(1 for file in coverage.files if file.reviewed_lines)
     at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
     if not counted and not coverage.unlisted_files:
-        if lines := coverage.generated_lines:
+        if lines := coverage.unread_lines:
             return (
-                f"Reviewed 0 of {count(lines, 'changed line')} (0 %){at}: the files look generated or vendored. "
-                '`ignore: ["!PATH"]` in the configuration has them reviewed.'
+                f"Reviewed 0 of {count(lines, 'changed line')} (0 %){at}: the files look generated or vendored, or "
+                'hold data. `ignore: ["!PATH"]` in the configuration has generated ones reviewed.'
             )
         return f"There was nothing to review{at}: no changed line was left after what is left out by choice."
     sentence = (

@@ -12,7 +12,7 @@ from hunkwise.publish import sanitize
 from hunkwise.publish.sanitize import without_marker
 from hunkwise.tracking.markers import is_fixed, is_review_marker, raised_in
 from hunkwise.tracking.state import decode
-from tests.fuzz.github_markdown import Shown, shown
+from tests.fuzz.github_markdown import TABLE, Shown, shown
 from tests.fuzz.markdown_alphabet import WORDS
 from tests.fuzz.posted_texts import FOLLOWING, LATER_FINDING, POSTED, hostile
 from tests.publish.samples import SERVER, state
@@ -46,7 +46,9 @@ def check_posted_text(place: str, untrusted: str) -> None:
     assert _COMMAND.search(posted) is None
     calm = _calm(place)
     assert (seen.raw_html, seen.comments) == (calm.raw_html, calm.comments)
-    assert seen.skeleton == calm.skeleton
+    added = seen.skeleton - calm.skeleton
+    assert calm.skeleton <= seen.skeleton
+    assert added.keys() <= (TABLE if shown(sanitize.text(untrusted, LONGEST)).skeleton["table"] else set())
     assert seen.paragraphs[-1] == FOLLOWING
     if LATER_FINDING in calm.paragraphs:
         assert LATER_FINDING in seen.paragraphs
@@ -96,7 +98,7 @@ def _is_allowed(link: str) -> bool:
 
 def _check_suggestions(place: str, untrusted: str, seen: Shown) -> None:
     offered = [content for language, content in seen.fences if language == "suggestion"]
-    text = untrusted.replace("\r\n", "\n")
+    text = untrusted if place == "answer" else untrusted.replace("\r\n", "\n")
     if place not in ("comment on a line", "answer") or text != without_marker(plain(text)):
         assert offered == []
     else:
