@@ -24,7 +24,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review audit test test-all image test-image check format docs sbom fuzz bench setup setup-dev lock clean prerequisites
+.PHONY: help review audit test test-all image test-image check format docs sbom pictures fuzz bench setup setup-dev lock clean prerequisites
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -72,6 +72,9 @@ docs: setup-dev ## write what is generated in docs/, schemas/ and action.yml
 
 sbom: setup-dev ## write the SBOMs of a release: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
 	@$(BIN)/python scripts/sbom.py
+
+pictures: setup-dev ## draw docs/pictures/ from what a review posts; needs Chromium, pngquant and Noto's fonts
+	@$(BIN)/python scripts/pictures.py
 
 fuzz: setup-dev $(VENV)/.fuzz ## fuzz the parsers of untrusted text, each for SECONDS (60)
 	@$(BIN)/python -m fuzz $(or $(SECONDS),60)
