@@ -149,7 +149,7 @@ def _resolve_head(git: Git, folder: Path, head: str | None) -> str:
         return git.resolve(head or "HEAD")
     except RepositoryError as error:
         named = f"--head {head}: " if head is not None else ""
-        raise SettingsError([f"{named}{error}"]) from error
+        raise SettingsError([f"{named}{error.shell_faults[0]}"]) from error
 
 
 def _find_base(git: Git, start: str, options: RangeOptions, commit: str) -> str:
@@ -157,7 +157,7 @@ def _find_base(git: Git, start: str, options: RangeOptions, commit: str) -> str:
     try:
         base_sha = git.merge_base(git.resolve(start), commit)
     except RepositoryError as error:
-        raise SettingsError([f"--base {start}: {error}"]) from error
+        raise SettingsError([f"--base {start}: {error.shell_faults[0]}"]) from error
     if base_sha is None:
         shallow = is_shallow(git)
         remedy = (

@@ -111,7 +111,7 @@ def _local_commit(folder: Path, rev: str) -> FileSource:
     try:
         sha = git.resolve(rev)
     except RepositoryError as error:
-        raise SettingsError([f"--base {rev}: {error}"]) from error
+        raise SettingsError([f"--base {rev}: {error.shell_faults[0]}"]) from error
     return FileSource(GitTree(git, sha), f"{rev} ({sha[:12]})", sha)
 
 
