@@ -24,7 +24,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review audit test test-all image test-image check format sbom release-rehearsal fuzz bench setup setup-dev lock clean prerequisites
+.PHONY: help review audit test test-all image test-image check format sbom release-rehearsal fuzz bench setup setup-dev lock clean prerequisites rehearsal-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -68,8 +68,11 @@ format: setup-dev ## format the code
 sbom: setup-dev ## write the SBOMs of a release: dist/sbom-python.cdx.json and dist/sbom-npm.cdx.json; no network
 	@$(BIN)/python scripts/sbom.py
 
-release-rehearsal: setup-dev ## build in dist/ what a release publishes, and use it; pushes nothing; needs podman
+release-rehearsal: rehearsal-check setup-dev ## build in dist/ what a release publishes, and use it; pushes nothing
 	@$(BIN)/python -m scripts.rehearsal
+
+rehearsal-check: prerequisites
+	@$(PYTHON) -m scripts.rehearsal --check
 
 fuzz: setup-dev $(VENV)/.fuzz ## fuzz the parsers of untrusted text, each for SECONDS (60)
 	@$(BIN)/python -m fuzz $(or $(SECONDS),60)

@@ -26,6 +26,7 @@ from scripts import release
 ROOT = release.ROOT
 OUT = release.OUT
 NAME = "localhost/hunkwise"
+"""The image, where a release has ghcr.io/OWNER/hunkwise."""
 BUILD_FILES = ([sys.executable, "scripts/packages.py"], [sys.executable, "scripts/sbom.py"])
 BUILD_IMAGE = ["scripts/image/build.sh"]
 COMPLETE = [sys.executable, "scripts/release.py", "complete"]
@@ -128,7 +129,7 @@ def build(version: str) -> str:
             _run(command, environment)
     with _step("Build the image"):
         archive = ["--archive", str(OUT / release.archive_name(version))]
-        digest = _run([*BUILD_IMAGE, NAME, *archive], {**os.environ, "ENGINE": "podman"}).strip()
+        digest = _run([*BUILD_IMAGE, f"{NAME}:{version}", *archive], {**os.environ, "ENGINE": "podman"}).strip()
     image = f"{NAME}@{digest}"
     with _step("Write action.yml and the checksums"):
         _run([*COMPLETE, image])
@@ -181,7 +182,8 @@ def empty_image_store(folder: Path) -> Iterator[dict[str, str]]:
     try:
         yield environment
     finally:
-        _run(["podman", "rmi", "--all", "--force"], environment)
+        remove = ["podman", "rmi", "--all", "--force"]
+        subprocess.run(remove, env=environment, capture_output=True, check=False)
 
 
 def run_action(version: str, folder: Path) -> None:
@@ -192,9 +194,11 @@ def run_action(version: str, folder: Path) -> None:
         _run([sys.executable, "-m", "pytest", "-q", "-n", "0", ACTION_TEST], environment)
 
 
-def rehearse() -> None:
-    """Raises ReleaseError with the first thing that would keep a release from being made or used."""
-    began = time.monotonic()
+def check_machine() -> str:
+    """Returns the changes that are in no commit, if they are allowed.
+
+    Raises ReleaseError if they are not, or if a program is missing.
+    """
     changed = release.changes()
     if changed and os.environ.get("ALLOW_DIRTY") != "1":
         raise release.ReleaseError(
@@ -205,6 +209,15 @@ def rehearse() -> None:
         raise release.ReleaseError(
             f"there is no {', '.join(missing)} here: on Debian, apt-get install {' '.join(DEBIAN_PACKAGES)}"
         )
+    return changed
+
+
+def rehearse(changed: str) -> None:
+    """Raises ReleaseError with the first thing that would keep a release from being made or used.
+
+    `changed` lists the changes that are in no commit.
+    """
+    began = time.monotonic()
     version = release.read_version()
     image = build(version)
     with tempfile.TemporaryDirectory(prefix="hunkwise-rehearsal-") as scratch:
@@ -232,9 +245,12 @@ def _print_result(version: str, changed: str, seconds: float) -> None:
         print(f"  {number}. {step}")
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    """0, or 1 with the reason on standard error. With `--check` it only checks whether it can run here."""
     try:
-        rehearse()
+        changed = check_machine()
+        if arguments != ["--check"]:
+            rehearse(changed)
     except release.ReleaseError as why:
         print(f"release-rehearsal: {why}", file=sys.stderr)
         return 1
@@ -242,4 +258,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
