@@ -173,10 +173,11 @@ def review_with_wheel(version: str, folder: Path) -> None:
 @contextmanager
 def empty_image_store(folder: Path) -> Iterator[dict[str, str]]:
     """Yields the environment in which podman has no image, as a machine that has never run hunkwise."""
+    driver = _run(["podman", "info", "--format", "{{.Store.GraphDriverName}}"]).strip()
     settings = folder / "storage.conf"
     folder.mkdir()
     settings.write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/images"\nrunroot = "{folder}/run"\n'
+        f'[storage]\ndriver = "{driver}"\ngraphroot = "{folder}/images"\nrunroot = "{folder}/run"\n'
     )
     environment = {**os.environ, "CONTAINERS_STORAGE_CONF": str(settings)}
     try:
