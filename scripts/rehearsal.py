@@ -129,7 +129,9 @@ def build(version: str) -> str:
             _run(command, environment)
     with _step("Build the image"):
         archive = ["--archive", str(OUT / release.archive_name(version))]
-        digest = _run([*BUILD_IMAGE, f"{NAME}:{version}", *archive], {**os.environ, "ENGINE": "podman"}).strip()
+        digest = _run(
+            [*BUILD_IMAGE, f"{NAME}:{version}", *archive], {**os.environ, "ENGINE": "podman"}
+        ).strip()
     image = f"{NAME}@{digest}"
     with _step("Write action.yml and the checksums"):
         _run([*COMPLETE, image])
