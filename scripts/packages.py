@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "dist"
 SOURCES = ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "src")
+SCRATCH = "hunkwise-packages-"
+"""What the name of the temporary folder begins with; no file of a release may have it."""
 _BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 
 
@@ -26,7 +28,7 @@ def build(out: Path, epoch: int) -> tuple[Path, Path]:
     `epoch` is the time of all files, in seconds. Raises SystemExit with setuptools' own output.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="hunkwise-packages-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
         folder = Path(scratch)
         _copy_sources(folder / "sources")
         _call_backend("build_sdist", folder / "sources", folder, epoch)

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from scripts import release
+from scripts import packages, release
 
 ROOT = release.ROOT
 OUT = release.OUT
@@ -138,10 +138,14 @@ def build(version: str) -> str:
     return image
 
 
+def machine_paths(home: str) -> list[str]:
+    """Returns what no file of a release may name: the checkout, the folder of the build, and a user's home folder."""
+    return [str(ROOT), packages.SCRATCH, *([home] if home.startswith(("/home/", "/Users/")) else [])]
+
+
 def check_paths() -> None:
     """Raises ReleaseError where a file of dist/ names a folder of this machine."""
-    home = str(Path.home())
-    texts = [str(ROOT), *([home] if home.startswith("/home/") else [])]
+    texts = machine_paths(str(Path.home()))
     found = {path.name: named_in(path, texts) for path in sorted(OUT.iterdir())}
     if faults := [f"{name} names {', '.join(paths)}" for name, paths in found.items() if paths]:
         raise release.ReleaseError("a release must not depend on the machine: " + "; ".join(faults))

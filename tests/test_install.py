@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from scripts import packages
+from scripts import packages, rehearsal
 
 from hunkwise.copilot.find_cli import CHECKOUT, find_cli
 from tests.fakes.cli_release import real_archive, release
@@ -110,6 +110,7 @@ def test_same_commit_gives_the_same_packages(wheel: Path, tmp_path: Path) -> Non
         os.umask(before)
     for path in again:
         assert path.read_bytes() == (wheel.parent / path.name).read_bytes()
+        assert rehearsal.named_in(path, [*rehearsal.machine_paths(str(Path.home())), str(tmp_path)]) == []
     with tarfile.open(again[1]) as sdist:
         members = sdist.getmembers()
     assert [member.name for member in members] == sorted(member.name for member in members)
