@@ -158,7 +158,9 @@ def review_with_wheel(version: str, folder: Path) -> None:
         folder / "home",
         folder / "venv" / "bin" / "python",
     )
-    home.mkdir()
+    (home / ".cache").mkdir(parents=True)
+    # Without it the CLI unpacks itself in its first 2 s, which a busy machine cannot do before hunkwise gives up.
+    (home / ".cache" / "copilot").symlink_to(ROOT / "node_modules" / ".cache" / "copilot")
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")])
     pip = [sys.executable, "-m", "pip", "--python", str(python)]
     install = [*pip, "install", "--quiet", "--no-deps"]
