@@ -195,10 +195,16 @@ def empty_image_store(folder: Path) -> Iterator[dict[str, str]]:
         subprocess.run(remove, env=environment, capture_output=True, check=False)
 
 
-def run_action(version: str, folder: Path) -> None:
+def run_action(version: str, image: str, folder: Path) -> None:
     """Runs dist/action.yml as GitHub's runner does, by the digest, on what is in the archive alone."""
     with empty_image_store(folder / "store") as store:
         _run(["podman", "pull", "--quiet", f"oci-archive:{OUT / release.archive_name(version)}"], store)
+        form = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+        revision = _run(["podman", "image", "inspect", "--format", form, image], store).strip()
+        if revision != _run(["git", "rev-parse", "HEAD"]).strip():
+            raise release.ReleaseError(
+                f"the label of {image} names the commit {revision} instead of this one"
+            )
         environment = {**store, "ENGINE": "podman", "HUNKWISE_ACTION": str(OUT / "action.yml")}
         _run([sys.executable, "-m", "pytest", "-q", "-n", "0", ACTION_TEST], environment)
 
@@ -235,7 +241,7 @@ def rehearse(changed: str) -> None:
         with _step("Review the example with the wheel, in an empty environment"):
             review_with_wheel(version, Path(scratch))
         with _step(f"Run the action by its digest: {image}"):
-            run_action(version, Path(scratch))
+            run_action(version, image, Path(scratch))
     _print_result(version, changed, time.monotonic() - began)
 
 

@@ -33,11 +33,12 @@ version() {
   printf '%s\n' "$found"
 }
 
+REVISION=${REVISION:-$(git -C "$CHECKOUT" rev-parse HEAD 2>/dev/null || echo unknown)}
 arguments=(
   --build-arg "VERSION=$(version src/hunkwise/__init__.py '^__version__ = "(.*)"$')"
   --build-arg "CLI_VERSION=$(version package.json '^ *"@github\/copilot": "(.*)",?$')"
   --build-arg "SDK_VERSION=$(version requirements/runtime.txt '^github-copilot-sdk==([^ ]*).*$')"
-  --build-arg "REVISION=${REVISION:-$(git -C "$CHECKOUT" rev-parse HEAD 2>/dev/null || echo unknown)}"
+  --build-arg "REVISION=$REVISION"
   --build-arg "SOURCE=${SOURCE:-unknown}"
 )
 [ -z "${SOURCE_DATE_EPOCH:-}" ] || arguments+=(--build-arg "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH")
@@ -62,6 +63,8 @@ fi
 
 # A machine without a container engine of its own may refuse a build its control groups: chroot needs none.
 arguments+=(--isolation=chroot --network host)
+# podman 4 takes a LABEL from its cache although the build argument in it has changed, unless the option names it.
+arguments+=(--label "org.opencontainers.image.revision=$REVISION")
 [ -z "${SOURCE_DATE_EPOCH:-}" ] || arguments+=(--timestamp "$SOURCE_DATE_EPOCH")
 if [ "${BASE_IMAGES:-}" != registry ]; then
   stand_ins=$(./stand_ins.sh)
