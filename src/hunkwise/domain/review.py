@@ -265,6 +265,8 @@ class PostResult:
 
     review_url: str | None = None
     where: Mapping[Finding, Destination] = field(default_factory=dict)
+    comments: Mapping[Finding, str] = field(default_factory=dict)
+    """The URLs of the comments that were posted."""
     notes: tuple[str, ...] = ()
     """One sentence for each thing that was posted differently than requested."""
     fault: ReviewFault | None = None

@@ -73,8 +73,8 @@ class RunConclusion:
     """A sentence for each reason that the exit code is not 0; empty if it is 0."""
     warnings: tuple[str, ...] = ()
     """A sentence for each problem that did not decide the exit code."""
-    reviewed: str = "Reviewed."
-    """The sentence of a run that exits 0."""
+    result: str = "No findings."
+    """A sentence on the findings, whatever the exit code is."""
 
     @property
     def conclusion(self) -> Conclusion:
@@ -82,12 +82,11 @@ class RunConclusion:
 
     @property
     def sentence(self) -> str:
-        """The headline of check run and summary: `Failed: …`, `Partial: …`, or what was reviewed."""
+        """Why the exit code is not 0, then the result. It is the check run's title."""
         if not self.reasons:
-            return self.reviewed
-        first, *rest = self.reasons
-        word = "Partial" if self.exit_code is ExitCode.PARTIAL else "Failed"
-        return " ".join([f"{word}: {first[:1].lower()}{first[1:]}", *rest])
+            return self.result
+        blocked = "Blocked: " if self.exit_code is ExitCode.GATE else ""
+        return f"{blocked}{' '.join((*self.reasons, self.result))}"
 
 
 def count_fallbacks(
@@ -115,11 +114,14 @@ def conclude(review: Review, gates: Gates, fallbacks: FallbackCounts = _ALL_IN_P
     failed = _find_reached_gates(review, gates)
     missing = _describe_missing(review.coverage, fallbacks)
     warnings = _describe_fallbacks(fallbacks)
+    result = describe_result(review)
+    if threshold := _requests_changes(review, gates):
+        result = f"{result} Changes requested: {_count_reached(review, threshold, 'request-changes-on')}"
     if failed:
-        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings))
+        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings), result)
     if missing:
-        return RunConclusion(ExitCode.PARTIAL, missing, warnings)
-    return RunConclusion(ExitCode.REVIEWED, (), warnings, _describe_result(review, gates))
+        return RunConclusion(ExitCode.PARTIAL, missing, warnings, result)
+    return RunConclusion(ExitCode.REVIEWED, (), warnings, result)
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:
@@ -174,13 +176,24 @@ def _reviewed_everything(coverage: Coverage) -> bool:
 def _find_reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
     reasons = []
     if gates.fail_on is not None and reached(review.findings, gates.fail_on):
-        reasons.append(f"A finding reaches fail-on: {gates.fail_on.label}.")
+        reasons.append(_count_reached(review, gates.fail_on, "fail-on"))
     percent = review.coverage.percent
     if percent < gates.min_coverage:
-        reasons.append(
-            f"{percent} % of the changed lines were reviewed; min-coverage is {gates.min_coverage} %."
-        )
+        reasons.append(f"{percent} % of the changed lines were reviewed (min-coverage: {gates.min_coverage}).")
     return tuple(reasons)
+
+
+def _requests_changes(review: Review, gates: Gates) -> Severity | None:
+    threshold = gates.request_changes_on
+    return threshold if reached(review.findings, threshold) else None
+
+
+def _count_reached(review: Review, gate: Severity, key: str) -> str:
+    """Returns, for example, `4 findings are high or worse (fail-on: high).`"""
+    number = sum(1 for finding in review.findings if finding.severity >= gate)
+    verb = "is" if number == 1 else "are"
+    level = gate.label if gate is Severity.CRITICAL else f"{gate.label} or worse"
+    return f"{count(number, 'finding')} {verb} {level} ({key}: {gate.label})."
 
 
 def _describe_missing(coverage: Coverage, fallbacks: FallbackCounts) -> tuple[str, ...]:
@@ -188,7 +201,7 @@ def _describe_missing(coverage: Coverage, fallbacks: FallbackCounts) -> tuple[st
     if not coverage.complete:
         files = count(len(coverage.missing) + coverage.unlisted_files, "file")
         reasons.append(
-            f"A part of the change was not reviewed: {files}, {coverage.percent} % of the lines covered."
+            f"Not fully reviewed: {files}; {coverage.percent} % of the changed lines were reviewed."
         )
     if fallbacks.lost:
         verb = "is" if fallbacks.lost == 1 else "are"
@@ -209,26 +222,31 @@ def _describe_fallbacks(fallbacks: FallbackCounts) -> tuple[str, ...]:
         (fallbacks.reported, "in the JSON report"),
     )
     places = ", ".join(f"{number:,} {place}" for number, place in counts if number)
-    return (f"{count(fallbacks.below, 'finding')} could not be posted on the change itself: {places}.",)
+    findings = count(fallbacks.below, "finding")
+    return (f"hunkwise could not comment on the pull request with {findings}: {places}.",)
 
 
-def _describe_result(review: Review, gates: Gates) -> str:
-    """Returns the sentence of a run that exits 0; it makes no claim about lines that were not reviewed."""
+def describe_result(review: Review) -> str:
+    """Returns one sentence on the findings; it makes no claim about lines that were not reviewed."""
     if review.findings:
-        threshold = gates.request_changes_on
-        gate = "no gate reached"
-        if threshold is not None and reached(review.findings, threshold):
-            gate = f"request-changes-on: {threshold.label} reached"
-        return f"Reviewed: {count(len(review.findings), 'finding')}, {gate}."
+        return f"{count(len(review.findings), 'finding')}: {count_by_severity(review.findings)}."
     if review.coverage.reviewed_lines == 0:
         if lines := review.coverage.generated_lines:
             return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files, and no other."
-        return "Nothing was reviewed: there is no changed line but what is left out by choice."
+        if review.coverage.complete:
+            return "Nothing to review: every changed file is skipped."
+        return "Nothing was reviewed."
     if any(entry.kind is Suppression.NOT_WORTH_COMMENT for entry in review.suppressed):
-        return "Reviewed: nothing that is worth a comment was found in the reviewed lines."
+        return "No findings that are worth a comment."
     if review.suppressed:
-        return "Reviewed: no finding in the reviewed lines was confirmed."
-    return "Reviewed: nothing found in the reviewed lines."
+        return "No findings: the second check ruled out everything that was reported."
+    return "No findings." if review.coverage.complete else "No findings in the part that was reviewed."
+
+
+def count_by_severity(findings: Iterable[Finding]) -> str:
+    """Returns, for example, `1 critical, 2 low`, without zeros."""
+    found = Counter(finding.severity for finding in findings)
+    return ", ".join(f"{found[level]:,} {level.label}" for level in reversed(Severity) if found[level])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.review import (
     Coverage,
     Destination,
+    ExitCode,
     FileCoverage,
     Review,
     ReviewFault,
@@ -19,7 +20,7 @@ from hunkwise.domain.review import (
 from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
-from hunkwise.publish.conclusion import PublishedReview, RunConclusion
+from hunkwise.publish.conclusion import PublishedReview, count_by_severity
 from hunkwise.publish.links import code_link, linked, place_of
 from hunkwise.tracking.dismissal import is_resolved
 from hunkwise.tracking.markers import Pause
@@ -31,18 +32,12 @@ _POSTED = {
     Destination.ANNOTATION: "an annotation of the check run",
 }
 _STATES = {
-    Destination.INLINE: "new, on the line",
-    Destination.FILE: "new, on the file",
+    Destination.INLINE: "new",
+    Destination.FILE: "new",
     Destination.BODY: "new, in the review",
-    Destination.ANNOTATION: "new, an annotation of the check run",
+    Destination.ANNOTATION: "new, as an annotation",
     Destination.SUMMARY: "new, in the job summary",
-    Destination.REPORT: "new, in the JSON report",
-}
-_EARLIER = {
-    Destination.BODY: ", in a review's body",
-    Destination.ANNOTATION: ", as an annotation",
-    Destination.SUMMARY: ", in a job summary",
-    Destination.REPORT: ", in a JSON report",
+    Destination.REPORT: "new, in the report",
 }
 
 
@@ -68,38 +63,32 @@ class FindingLinks:
         view = self.view
         published = view.published(finding)
         destination, thread = published.destination, published.thread
+        address = thread.url if thread else view.posted.comments.get(finding, "")
         if not published.known:
-            label = _STATES[destination]
-            if destination is not Destination.BODY:
-                return label
-            return linked(label, view.posted.review_url, view.server_url)
+            if destination is Destination.BODY or not address:
+                address = view.posted.review_url or ""
+            return linked(_STATES[destination], address, view.server_url)
         news = _NEWS.get(finding.check, "") if finding.check else ""
-        if thread is None:
-            return f"raised before{_EARLIER.get(destination, '') if published.previous else ''}{news}"
-        label = (
-            "resolved by the pull request's author, still counted" if is_resolved(thread) else "raised before"
-        )
-        return linked(label, thread.url, view.server_url) + news
+        by_author = thread is not None and is_resolved(thread)
+        label = "open, resolved by the author" if by_author else "open"
+        return linked(label, address, view.server_url) + news
 
 
 _EVIDENCE_LIMIT = 3_000
 _CHECK_LABELS = {
-    Verification.CONFIRMED: "confirmed by a second opinion",
-    Verification.CORRECTED: "confirmed and corrected by a second opinion",
-    Verification.LOWERED: "lowered by a second opinion",
-    Verification.UNCLEAR: "unverified: a second opinion could not tell",
-    Verification.UNVERIFIED: "unverified: no second opinion was available",
+    Verification.CONFIRMED: "confirmed",
+    Verification.CORRECTED: "confirmed and corrected",
+    Verification.LOWERED: "downgraded",
+    Verification.UNCLEAR: "not confirmed",
+    Verification.UNVERIFIED: "not double-checked",
     Verification.RECHECKED: "checked again: still open",
     Verification.OUTDATED: "not checked again since the code changed",
 }
 _TALLY_LABELS = {
-    Verification.CONFIRMED: "confirmed",
-    Verification.CORRECTED: "confirmed and corrected",
-    Verification.LOWERED: "lowered",
-    Verification.UNCLEAR: "unclear",
-    Verification.UNVERIFIED: "could not be verified",
+    **_CHECK_LABELS,
+    Verification.CORRECTED: "corrected",
+    Verification.UNVERIFIED: "not checked",
     Verification.RECHECKED: "checked again and still open",
-    Verification.OUTDATED: "not checked again since the code changed",
 }
 _NEWS = {
     Verification.RECHECKED: ", checked again",
@@ -107,8 +96,8 @@ _NEWS = {
 }
 _SUPPRESSION_LABELS = {
     Suppression.MERGED: "merged into another",
-    Suppression.NOT_WORTH_COMMENT: "true and not worth a comment",
-    Suppression.REFUTED: "dropped as refuted",
+    Suppression.NOT_WORTH_COMMENT: "not worth a comment",
+    Suppression.REFUTED: "rejected",
 }
 _MOST_NOT_WORTH_COMMENT = 20
 _NOT_WORTH_COMMENT_LIMIT = 160
@@ -120,7 +109,7 @@ def check_of(finding: Finding) -> str:
 
 
 def tally(review: Review) -> str:
-    """Returns `3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted`; empty without verification."""
+    """Returns `3 confirmed, 1 downgraded, 1 not checked, 2 rejected`; empty without verification."""
     checks = Counter(finding.check for finding in review.findings)
     counts = [(checks[check], label) for check, label in _TALLY_LABELS.items()]
     kinds = Counter(entry.kind for entry in review.suppressed)
@@ -132,7 +121,7 @@ def evidence_fold(finding: Finding, server_url: str) -> str:
     """Returns the evidence of the verification in a folded block; empty if there is none."""
     if finding.check in (None, Verification.UNVERIFIED, Verification.OUTDATED):
         return ""
-    return _fold_evidence(f"{finding.check}", finding.evidence, server_url)
+    return _fold_evidence(check_of(finding), finding.evidence, server_url)
 
 
 def fixed_evidence(evidence: str, server_url: str) -> str:
@@ -142,7 +131,7 @@ def fixed_evidence(evidence: str, server_url: str) -> str:
 
 def _fold_evidence(result: str, evidence: str, server_url: str) -> str:
     words = sanitize.text(evidence, _EVIDENCE_LIMIT, server_url=server_url)
-    return folded(f"Second opinion: {result}", words) if words else ""
+    return folded(f"Evidence ({result})", words) if words else ""
 
 
 def not_worth_comment(review: Review) -> list[str]:
@@ -156,56 +145,52 @@ def not_worth_comment(review: Review) -> list[str]:
     ]
     more = len(small) - len(rows)
     rows += [f"- and {more:,} more, in the JSON report"] if more else []
-    return [folded(f"True, and not worth a comment: {count(len(small), 'finding')}", "\n".join(rows))]
+    return [folded(f"Not worth a comment: {count(len(small), 'finding')}", "\n".join(rows))]
 
 
 BADGES = {
-    Severity.CRITICAL: "🔴 critical",
-    Severity.HIGH: "🟠 high",
-    Severity.MEDIUM: "🟡 medium",
-    Severity.LOW: "🔵 low",
+    Severity.CRITICAL: "🔴\u00a0critical",
+    Severity.HIGH: "🟠\u00a0high",
+    Severity.MEDIUM: "🟡\u00a0medium",
+    Severity.LOW: "🔵\u00a0low",
 }
+"""With a space at which no browser breaks the line."""
 DEMO = (
-    "> **By rules, not by a model:** this review was made by the demo's fixed rules over the added lines. "
-    "It shows how hunkwise works, and says little about this change."
+    "> **Made by fixed rules, not by a model:** the demo looks at the added lines only. It shows how hunkwise works, "
+    "and says little about this change."
 )
+HOW_TO_ANSWER = "<sub>Wrong? Resolve the thread, 👎, or reply `/hunkwise dismiss`. Fixed? Push.</sub>"
 _MOST_FAULTS = 8
 _MOST_NOTES = 8
 _MOST_INSTRUCTIONS = 20
-
-
-def overview(view: PublishedReview, *, names: int, drawn: bool = False) -> list[str]:
-    """Returns the blocks above the findings."""
-    table = [severity_table(view.review)] if view.review.findings else []
-    return [*opening(view), *table, *details(view, names=names, drawn=drawn)]
-
-
-def details(view: PublishedReview, *, names: int, summarized: bool = True, drawn: bool = False) -> list[str]:
-    """Returns the blocks on the run and the change, besides the findings. Lists of files have up to `names` bytes each.
-
-    `summarized`: with the summary of the change; `drawn`: with its diagram, if there is one.
-    """
-    review = view.review
-    change = change_blocks(view, drawn=drawn) if summarized else []
-    return [
-        *since(view),
-        *faults(review.faults, view.posted.fault),
-        *change,
-        *unreviewed(review.coverage, names),
-    ]
+_MOST_NAMED = 5
+"""Files that are not fully reviewed and are named above the findings."""
+_FAULT_LABELS = {"github": "Could not post", "provider": "Model error"}
+"""By the first word of a fault's kind."""
 
 
 def opening(view: PublishedReview) -> list[str]:
-    """Returns the first blocks: number of open findings, conclusion of the run, and coverage."""
-    review = view.review
+    """Returns the blocks above the findings: their number, what blocks, what is missing, and what failed."""
+    review, verdict = view.review, view.verdict
     blocks = [headline(view)]
     if view.posted.stale:
         blocks.append(f"> {sanitize.line(view.posted.stale, 300)}")
     if review.demo:
         blocks.append(DEMO)
-    blocks.append(verdict_block(view.verdict))
-    blocks.append(coverage_sentence(review.coverage, review.head_sha, review.carried_lines))
-    return blocks
+    blocks += _verdict(view)
+    blocks += missing_files(review.coverage)
+    blocks += faults(review.faults, view.posted.fault)
+    return [*blocks, *([sentence] if (sentence := since(view)) else [])]
+
+
+def details(view: PublishedReview, *, names: int, summarized: bool = True, drawn: bool = False) -> list[str]:
+    """Returns the folded blocks below the findings. Lists of files have up to `names` bytes each.
+
+    `summarized`: with the summary of the change; `drawn`: with its diagram, if there is one.
+    """
+    review = view.review
+    change = change_blocks(view, drawn=drawn) if summarized else []
+    return [*change, *not_worth_comment(review), *unreviewed(review.coverage, names), run_details(view)]
 
 
 def describe_pause(pause: Pause) -> str:
@@ -217,74 +202,110 @@ def describe_pause(pause: Pause) -> str:
     )
 
 
-def closing(view: PublishedReview) -> list[str]:
-    """Returns the blocks below the findings: notes, instructions, the review's address, and the cost."""
-    notes = (*view.review.notes, *view.posted.notes)
-    lines = [f"- {sanitize.line(note, 300)}" for note in notes[:_MOST_NOTES]]
+def run_details(view: PublishedReview) -> str:
+    """Returns a folded list: coverage, verification, notes, instructions, and the cost."""
+    review = view.review
+    notes = (*review.notes, *view.posted.notes)
+    lines = [coverage_sentence(review.coverage, review.head_sha)]
+    lines += [f"Double-checked: {verified}."] if (verified := tally(review)) else []
+    if review.dropped:
+        lines.append(
+            f"{count(review.dropped, 'finding')} not shown: below `min-severity`, repeated, or withheld."
+        )
+    lines += [sanitize.line(note, 300) for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:
-        lines.append(f"- {count(len(notes) - _MOST_NOTES, 'more note')} in the JSON report.")
-    blocks = ["\n".join(lines)] if lines else []
-    blocks += instructions_used(view.review.instructions)
+        lines.append(f"{count(len(notes) - _MOST_NOTES, 'more note')} in the JSON report.")
+    lines += [_instructions_used(review.instructions)] if review.instructions else []
     address = view.posted.review_url
     if address:
-        link = linked("The review", address, view.server_url)
-        blocks.append(link if link != "The review" else f"The review: {sanitize.code_span(address)}")
-    return [*blocks, cost_line(view.review.usage, view.review.seconds)]
+        link = linked("View the review", address, view.server_url)
+        lines.append(link if link != "View the review" else f"The review: {sanitize.code_span(address)}")
+    lines.append(cost_line(review.usage, review.seconds))
+    return folded("Details", "\n".join(f"- {line}" for line in lines))
 
 
-def instructions_used(paths: Sequence[str]) -> list[str]:
-    """Returns a foldable list of the instruction files in the prompts."""
-    if not paths:
-        return []
+def _instructions_used(paths: Sequence[str]) -> str:
     names = ", ".join(sanitize.code_span(cut(path, 200)) for path in paths[:_MOST_INSTRUCTIONS])
     more = f" and {len(paths) - _MOST_INSTRUCTIONS:,} more" if len(paths) > _MOST_INSTRUCTIONS else ""
-    return [folded(f"Instructions used: {count(len(paths), 'file')}", names + more)]
+    return f"Instructions: {names}{more}"
 
 
 def headline(view: PublishedReview) -> str:
-    """Returns the heading with the number of findings; without any, it is limited to the reviewed lines."""
+    """Returns the heading with the number of findings by severity; without any, it is limited to what was reviewed."""
     review = view.review
     if review.findings:
-        raised_before = len(view.known_findings)
-        new = len(review.findings) - raised_before
-        which = f", {new:,} of them new" if new else ", none of them new"
-        return f"### hunkwise: {count(len(review.findings), 'finding')}{which if raised_before else ''}"
+        counts = count_by_severity(review.findings)
+        known = len(view.known_findings)
+        if not known:
+            return f"### hunkwise: {count(len(review.findings), 'finding')} ({counts})"
+        new = len(review.findings) - known
+        return f"### hunkwise: {count(len(review.findings), 'open finding')}, {new or 'nothing'} new ({counts})"
     if review.coverage.reviewed_lines == 0:
-        return "### hunkwise: nothing was reviewed"
-    had_findings = view.fixed or view.dismissed or review.suppressed
-    result = "no open findings" if had_findings else "nothing found"
-    if review.coverage.complete:
-        return f"### hunkwise: {result} in the reviewed lines"
-    return f"### hunkwise: {result} in the part that was reviewed"
+        return f"### hunkwise: nothing {'to review' if review.coverage.complete else 'was reviewed'}"
+    had_findings = view.fixed or view.dismissed
+    result = "no open findings" if had_findings else "no findings"
+    return f"### hunkwise: {result}{'' if review.coverage.complete else ' in the part that was reviewed'}"
 
 
-def verdict_block(verdict: RunConclusion) -> str:
-    """Returns the verdict's sentence, then the reasons and warnings that it does not contain."""
-    sentence = verdict.sentence.casefold()
-    more = [text for text in (*verdict.reasons, *verdict.warnings) if text.casefold() not in sentence]
-    return "\n".join([f"**{verdict.sentence}**", *(f"- {text}" for text in more)])
+def _verdict(view: PublishedReview) -> list[str]:
+    """Returns what the heading does not say: the gates that were reached, warnings, and why there are no findings."""
+    verdict, review = view.verdict, view.review
+    lines = []
+    if verdict.exit_code is ExitCode.GATE:
+        lines += [f"**Blocked: {reason}**" for reason in verdict.reasons]
+    if "Changes requested" in verdict.result:
+        lines.append(f"**Changes requested{verdict.result.partition('Changes requested')[2]}**")
+    # What was not reviewed is listed by `missing_files`.
+    said = [] if verdict.exit_code is ExitCode.GATE else [*verdict.reasons]
+    lines += [text for text in (*said, *verdict.warnings) if not text.startswith("Not fully reviewed")]
+    if not review.findings and verdict.result not in ("No findings.", "Nothing was reviewed."):
+        lines.append(verdict.result)
+    return ["\n".join(f"> {line}" for line in lines)] if lines else []
 
 
-def since(view: PublishedReview) -> list[str]:
-    """Returns the numbers of fixed and dismissed earlier findings, of dropped findings, and of verified ones."""
-    sentences = []
+def missing_files(coverage: Coverage) -> list[str]:
+    """Returns the share of the lines that was reviewed, and the first files that should have been; empty if all were."""
+    if coverage.complete:
+        return []
+    lines = [_missing_sentence(coverage)]
+    lines += [_describe_file(file) for file in coverage.missing[:_MOST_NAMED]]
+    if (left := len(coverage.missing) - _MOST_NAMED) > 0:
+        lines.append(f"- and {count(left, 'more file')}, listed below")
+    return ["\n".join(lines)]
+
+
+def _missing_sentence(coverage: Coverage) -> str:
+    files = len(coverage.missing) + coverage.unlisted_files
+    sentence = (
+        f"⚠️ **Not fully reviewed: {count(files, 'file')}.** {coverage.reviewed_lines:,} of "
+        f"{count(coverage.changed_lines, 'changed line')} ({coverage.percent} %) were reviewed."
+    )
+    if coverage.unlisted_files:
+        sentence += f" GitHub did not list {count(coverage.unlisted_files, 'file')} of them."
+    return sentence
+
+
+def since(view: PublishedReview) -> str:
+    """Returns what has changed since the last run: fixed and dismissed findings, and how many lines are new."""
+    review, sentences = view.review, []
     if view.fixed:
-        at = view.review.head_sha[:7]
+        at = review.head_sha[:7]
         sentences.append(f"{len(view.fixed):,} fixed" + (f" in {sanitize.code_span(at)}." if at else "."))
     if view.dismissed:
-        sentences.append(f"{len(view.dismissed):,} dismissed by a person: not raised again.")
-    if view.review.dropped:
+        sentences.append(f"{len(view.dismissed):,} dismissed.")
+    if review.carried_lines:
+        new = review.coverage.reviewed_lines - review.carried_lines
+        verb = "is" if new == 1 else "are"
         sentences.append(
-            f"{count(view.review.dropped, 'finding')} left out: below `min-severity`, repeated, or withheld."
+            f"{count(new, 'line')} {verb} new since the last review."
+            if new > 0
+            else "No new changes since the last review."
         )
-    blocks = [" ".join(sentences)] if sentences else []
-    verified = tally(view.review)
-    blocks += [f"Second opinion: {verified}."] if verified else []
-    return [*blocks, *not_worth_comment(view.review)]
+    return " ".join(sentences)
 
 
-def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0) -> str:
-    """Returns the coverage by lines, files and percent, and how much of it this run reviewed."""
+def coverage_sentence(coverage: Coverage, head_sha: str) -> str:
+    """Returns the coverage by lines, files and percent."""
     counted = [file for file in coverage.files if file.reason is None or file.missing]
     read = sum(1 for file in coverage.files if file.reviewed_lines)
     at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
@@ -294,32 +315,11 @@ def coverage_sentence(coverage: Coverage, head_sha: str, carried_lines: int = 0)
                 f"Reviewed 0 of {count(lines, 'changed line')} (0 %){at}: the files look generated or vendored. "
                 '`ignore: ["!PATH"]` in the configuration has them reviewed.'
             )
-        return f"There was nothing to review{at}: no changed line was left after what is left out by choice."
-    sentence = (
+        return f"Nothing to review{at}: every changed file is skipped."
+    return (
         f"Reviewed {coverage.reviewed_lines:,} of {count(coverage.changed_lines, 'changed line')} "
         f"({coverage.percent} %) in {read:,} of {count(len(counted), 'file')}{at}."
     )
-    if carried_lines:
-        sentence += f" {_describe_new_lines(coverage.reviewed_lines - carried_lines)}"
-    if coverage.unlisted_files:
-        sentence += f" GitHub did not list {count(coverage.unlisted_files, 'more file')}: not reviewed."
-    return sentence
-
-
-def _describe_new_lines(new_lines: int) -> str:
-    """Returns a sentence on how many of the reviewed lines this run reviewed itself."""
-    if new_lines <= 0:
-        return "Nothing in it was new: an earlier run reviewed all of these lines."
-    verb = "was" if new_lines == 1 else "were"
-    return f"{count(new_lines, 'new changed line')} {verb} reviewed now, the rest before."
-
-
-def severity_table(review: Review) -> str:
-    """Returns a table of the number of findings by severity, the most severe first."""
-    counts = Counter(finding.severity for finding in review.findings)
-    head = " | ".join(BADGES.values())
-    numbers = " | ".join(f"{counts[severity]:,}" for severity in BADGES)
-    return f"| {head} |\n|{'---:|' * len(BADGES)}\n| {numbers} |"
 
 
 def cost_line(usage: Usage, seconds: float) -> str:
@@ -341,7 +341,8 @@ def faults(reviewing: Sequence[ReviewFault], posting: ReviewFault | None) -> lis
     lines = []
     for fault in ordered[:_MOST_FAULTS]:
         message = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
-        lines.append(f"- ⚠️ **{sanitize.line(fault.kind, 60)}**: {message}")
+        label = _FAULT_LABELS.get(fault.kind.partition(" ")[0]) or f"{fault.kind[:1].upper()}{fault.kind[1:]}"
+        lines.append(f"- ⚠️ **{sanitize.line(label, 60)}**: {message}")
     if len(ordered) > _MOST_FAULTS:
         lines.append(f"- {count(len(ordered) - _MOST_FAULTS, 'more fault')} in the JSON report.")
     return ["\n".join(lines)] if lines else []
@@ -351,10 +352,10 @@ def unreviewed(coverage: Coverage, names: int) -> list[str]:
     """Returns the files that should have been reviewed and were not, then those that were skipped."""
     skipped = tuple(file for file in coverage.files if file.reason is not None and not file.missing)
     blocks = []
-    if coverage.missing:
-        blocks.append(_fold_files("Not reviewed, or not whole", coverage.missing, names))
+    if len(coverage.missing) > _MOST_NAMED:
+        blocks.append(_fold_files("Not fully reviewed", coverage.missing, names))
     if skipped:
-        blocks.append(_fold_files("Left out by choice", skipped, names))
+        blocks.append(_fold_files("Skipped", skipped, names))
     return blocks
 
 
