@@ -61,7 +61,7 @@ def test_counts_requests_of_an_answer(tmp_path: Path) -> None:
     printed, result = run_once("command", tmp_path)
     assert "start to reply posted" in printed
     numbers = {figure["measure"]: figure["median"] for figure in result["figures"]}
-    assert [numbers[name] for name in ("GitHub requests", "of them writes", "model calls")] == [10, 3, 1]
+    assert [numbers[name] for name in ("GitHub requests", "of them writes", "model calls")] == [9, 3, 1]
 
 
 def test_missing_image_is_reported_without_failure(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from hunkwise import __version__
+from hunkwise.argument_parser import SHELLS, CommandParser, add_examples
 from hunkwise.domain.limits import MATRIX_JOBS
 
 _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -18,6 +19,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--pr": {"metavar": "PR"},
     "--base": {"metavar": "REV"},
     "--head": {"metavar": "REV"},
+    "--quiet": {"action": "store_true", "help": "no progress and no notices on standard error"},
 }
 """Options that several commands have."""
 _REVIEW_SETTINGS: Final = {
@@ -28,27 +30,60 @@ _REVIEW_SETTINGS: Final = {
     "max-credits": ("N", "AI credits of Copilot that the review may use"),
 }
 """Options of `review` that are keys of the configuration: metavar and help."""
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_SHORT: Final = {"--quiet": ("-q",)}
+_Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 
 
 def _add(parser: argparse._ActionsContainer, *names: str, **more: Any) -> None:
     """Adds options of `_OPTIONS`; `more` overrides their keywords for this command."""
     for name in names:
-        parser.add_argument(name, **{**_OPTIONS[name], **more})
+        parser.add_argument(*_SHORT.get(name, ()), name, **{**_OPTIONS[name], **more})
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """Returns the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="hunkwise",
         description="Reviews changes and audits repositories with GitHub Copilot, or with a model of your own.",
     )
-    parser.add_argument("--version", action="version", version=f"hunkwise {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("action", help="run as a step of a workflow (what entrypoint.py does)")
-    for add in (_add_review, _add_publish, _add_audit, _add_prompts, _add_config, _add_eval, _add_doctor):
+    parser.add_argument("-V", "--version", action="version", version=f"hunkwise {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for add in (
+        _add_review,
+        _add_publish,
+        _add_audit,
+        _add_prompts,
+        _add_config,
+        _add_eval,
+        _add_doctor,
+        _add_setup,
+        _add_completion,
+        _add_action,
+    ):
         add(commands)
+    add_examples(parser)
     return parser
+
+
+def _add_action(commands: _Commands) -> None:
+    commands.add_parser(
+        "action",
+        help="run as a step of a workflow (what entrypoint.py does)",
+        description="For steps of workflows: reads the inputs from the variables INPUT_* and the event from "
+        "GITHUB_EVENT_PATH, both set by GitHub's runner, and writes its log, outputs and job summary. It reviews, "
+        "audits, publishes, or answers a command in a comment, as the event and the inputs say. Outside of a workflow "
+        "use `hunkwise review`.",
+    )
+
+
+def _add_completion(commands: _Commands) -> None:
+    completion = commands.add_parser(
+        "completion",
+        help="print the script for completion in a shell",
+        description="Prints a script with which the shell completes commands, options, their values and paths. Save "
+        "it where the shell looks for such scripts, and start a new shell.",
+    )
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 
 
 def _add_review(commands: _Commands) -> None:
@@ -83,8 +118,8 @@ def _add_review(commands: _Commands) -> None:
         help="use configuration, prompts and instructions of the base commit, as on GitHub",
     )
     review.add_argument("--post", action="store_true", help="with --pr: post the review")
-    _add(review, "--format", choices=("text", "json", "sarif", "markdown"))
-    _add(review, "--repository")
+    _add(review, "--format", choices=("text", "json", "jsonl", "sarif", "markdown", "quickfix"))
+    _add(review, "--quiet", "--repository")
 
 
 class _StoreSetting(argparse.Action):
@@ -165,7 +200,7 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
             "--paths", metavar="GLOB", action="append", help="only these files; may be repeated"
         )
     if "--format" in names:
-        _add(parser, "--format", choices=("text", "json", "sarif", "markdown"), **default)
+        _add(parser, "--format", choices=("text", "json", "sarif", "markdown", "quickfix"), **default)
     if "--post" in names:
         parser.add_argument("--post", action="store_true", help="with --issue: write the issue and its state")
     if "--baseline" in names:
@@ -183,7 +218,7 @@ def _add_audit_options(parser: argparse.ArgumentParser, *names: str) -> None:
     parser.add_argument(
         "--state", metavar="FILE", help="keep the state in this file (default: in the user's cache)"
     )
-    _add(parser, "--config", "--repository", **default)
+    _add(parser, "--quiet", "--config", "--repository", **default)
 
 
 def _shard(text: str) -> int:
@@ -272,12 +307,22 @@ def _add_config(commands: _Commands) -> None:
     _add(check, "--config", "--repository")
 
 
+_MEASURES: Final = (
+    "Found: of the expected findings. Noise: findings that are not expected. Precision is 100 % where nothing was "
+    "found, recall where nothing was to be found, and F1 where both hold: a clean case in which nothing was said "
+    "counts as perfect. Adjusted (Adj.): what a case accepts is no noise. The total is over all findings "
+    "together, not the mean of the cases. Of an answer, the required statements count as expected findings, and the "
+    "forbidden ones that it states as noise. The exit code is the worst of the runs: 3 (nothing measured), 1 "
+    "(regression), 4 (partial), 0."
+)
+
+
 def _add_eval(commands: _Commands) -> None:
     parser = commands.add_parser(
         "eval",
         help="measure prompts and models on cases with known faults or answers",
         description="Reviews known changes, or answers questions about them, with the configuration and prompts of the "
-        "working tree, and compares the result with the expected one (docs/evaluating.md).",
+        "working tree, and compares the result with the expected one (docs/evaluating.md). " + _MEASURES,
     )
     parser.add_argument("cases", metavar="CASES", help="a folder of case folders, or one case")
     parser.add_argument("--judge", metavar="MODEL", help="a model that decides whether texts mean the same")
@@ -286,7 +331,7 @@ def _add_eval(commands: _Commands) -> None:
         "--max-regression",
         metavar="F1_DROP",
         type=float,
-        help="with --against: exit 1 when F1 drops by more (default: 0; 0.05 is five points)",
+        help="with --against: exit 1 when the strict F1 drops by more (default: 0; 0.05 is five points)",
     )
     recording = parser.add_mutually_exclusive_group()
     recording.add_argument("--record", metavar="DIR", help="write the models' answers there")
@@ -294,12 +339,14 @@ def _add_eval(commands: _Commands) -> None:
         "--replay", metavar="DIR", help="read the answers from there: no model, no network"
     )
     parser.add_argument("--output", metavar="FILE", help="write the JSON report there")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one HTML page there")
     _add(
         parser,
         "--format",
         choices=("text", "json", "markdown"),
         help="output format (default: text)",
     )
+    _add(parser, "--quiet")
     starts = parser.add_mutually_exclusive_group()
     starts.add_argument(
         "--resume",
@@ -312,7 +359,19 @@ def _add_eval(commands: _Commands) -> None:
     parser.add_argument(
         "--parallel", metavar="N", type=int, default=2, help="cases at the same time (default: 2)"
     )
-    _add(parser, "--model", "--config", "--repository")
+    parser.add_argument(
+        "--prompts",
+        metavar="NAMES",
+        action="append",
+        help="run only these prompts, with commas between them; several times: a run for each, compared in one table",
+    )
+    _add(
+        parser,
+        "--model",
+        action="append",
+        help='a model id, or "demo": fixed rules that need no account; several times: a run for each',
+    )
+    _add(parser, "--config", "--repository")
 
 
 def _add_doctor(commands: _Commands) -> None:
@@ -326,3 +385,13 @@ def _add_doctor(commands: _Commands) -> None:
     _add(doctor, "--format")
     _add(doctor, "--pr", help="the pull request that is to be reviewed")
     _add(doctor, "--model", "--config", "--repository")
+
+
+def _add_setup(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "setup",
+        help="download the Copilot CLI, where hunkwise was installed as a package",
+        description="Downloads the Copilot CLI that this version of hunkwise is tested with, by the SDK's own verified "
+        "download, into the user's cache. Says from where and how much, and asks first. No other command downloads it.",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")

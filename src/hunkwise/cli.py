@@ -12,16 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from hunkwise.argument_parser import completion_script
 from hunkwise.arguments import build_parser
 from hunkwise.commands.messages import print_message
 from hunkwise.errors import Error, host_error
-from hunkwise.worker import adopt_orphans
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
 
 def run_process(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs a command as the only task of this process, and exits with its code."""
+    if refusal := unsupported_system(sys.platform):
+        print_message(refusal)
+        sys.exit(2)
+    from hunkwise.worker import adopt_orphans  # not at the top: what it needs is missing on Windows
+
     adopt_orphans()
     gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
     code = main(argv)
@@ -29,10 +34,21 @@ def run_process(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+def unsupported_system(system: str) -> str:
+    """Returns why hunkwise does not run on a system (as in `sys.platform`); empty on Linux and macOS."""
+    if system in ("linux", "darwin"):
+        return ""
+    return "hunkwise runs on Linux and macOS; on Windows use WSL or the container image (docs/install.md)."
+
+
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Runs a command and returns its exit code (0 to 4, see `ExitCode`)."""
     _open_streams()
-    arguments = build_parser().parse_args(argv)  # None: those of the process
+    parser = build_parser()
+    arguments = parser.parse_args(argv)  # None: those of the process
+    if arguments.command is None:
+        parser.print_help()
+        return 0
     if arguments.command == "action":
         return _run_action(environ)
     if arguments.command == "publish" and not arguments.pr:
@@ -88,6 +104,12 @@ def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str
         return evaluate
     if name in ("config", "prompts"):
         return preview
+    if name == "completion":
+        return print_completion
+    if name == "setup":
+        from hunkwise.commands.setup import setup
+
+        return setup
     if name == "audit":
         from hunkwise.commands.audit import audit
 
@@ -95,6 +117,12 @@ def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str
     from hunkwise.commands.review import publish, review
 
     return publish if name == "publish" else review
+
+
+def print_completion(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    """Runs `hunkwise completion SHELL`."""
+    sys.stdout.write(f"{completion_script(build_parser(), arguments.shell)}\n")
+    return 0
 
 
 def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -50,7 +50,8 @@ def test_a_second_audit_reads_what_changed_and_still_lists_the_finding(
     repository: GitRepository, terminal: CommandLine
 ) -> None:
     first = terminal.run("audit")
-    assert (first.code, first.errors) == (0, "")
+    assert first.code == 0
+    assert first.errors.splitlines()[0] == "Reading: 0 of 1 part"
     assert f"high  {TITLE}" in first.out
     assert "1 finding: 1 high. 1 new." in first.out
     assert "3 of 3 files read (100 %)" in first.out
@@ -94,7 +95,7 @@ def test_formats_agree_and_showing_writes_nothing(terminal: CommandLine) -> None
     before = state.read_bytes()
     shown = {
         name: terminal.run("audit", "show", "--format", name)
-        for name in ("text", "json", "sarif", "markdown")
+        for name in ("text", "json", "sarif", "markdown", "quickfix")
     }
     assert {printed.code for printed in shown.values()} == {0}
     found = values(shown["json"])
@@ -102,6 +103,8 @@ def test_formats_agree_and_showing_writes_nothing(terminal: CommandLine) -> None
     assert (finding["title"], found["lap"]["audits_left"]) == (TITLE, 0)
     (run,) = json.loads(shown["sarif"].out)["runs"]
     assert run["automationDetails"]["id"] == "hunkwise-audit/"
+    assert run["originalUriBaseIds"] == {"%SRCROOT%": {"uri": f"{terminal.folder.as_uri()}/"}}
+    assert shown["quickfix"].out == f"src/a.py:2:1: high: {TITLE}\n"
     assert [one["partialFingerprints"]["hunkwise/v1"].partition(":")[0] for one in run["results"]] == [
         finding["fingerprint"]
     ]

@@ -28,6 +28,7 @@ AGAIN = (
     "the prompts have changed: record them again with `hunkwise eval examples/eval --model demo --fresh --record "
     "examples/eval/recorded`, in hunkwise's own checkout"
 )
+DEMO = "The demo model answers by fixed rules: prompts do not change its results.\n"
 SECRET = "ghs_canaryOfTheEvaluation123456"
 PLAIN = {".github/hunkwise.yml": "version: 1\nverify: off\nsummary: off\ncontext:\n  enclosing: false\n"}
 
@@ -76,11 +77,11 @@ def test_the_examples_are_measured_with_the_demo_and_replayed_without_a_model(
     here = replace(terminal, folder=ROOT)
     first, again = tmp_path / "first.json", tmp_path / "again.json"
     tapes = str(tmp_path / "tapes")
-    live = here.run("eval", str(EXAMPLES), "--model", "demo", "--record", tapes, "--output", str(first))
+    live = here.run("eval", "-q", str(EXAMPLES), "--model", "demo", "--record", tapes, "--output", str(first))
     assert (live.code, live.errors) == (0, "")
     assert "This is the demo: fixed rules, not a model." in live.out
     replayed = without_cli(here).run(
-        "eval", str(EXAMPLES), "--replay", tapes, "--output", str(again), "--against", str(first)
+        "eval", "-q", str(EXAMPLES), "--replay", tapes, "--output", str(again), "--against", str(first)
     )
     assert (replayed.code, replayed.errors) == (0, "")
     one, other = report_in(first), report_in(again)
@@ -134,11 +135,93 @@ def test_a_regression_ends_with_1_and_names_what_is_missed_now(
     assert told == report_in(Path(now))
     assert told["comparison"]["regressed"] is True
     assert [one["line"] for case in told["comparison"]["cases"] for one in case["new_misses"]] == [2]
-    lenient = ("--against", before, "--max-regression", "1", "--replay", tapes, "--format", "markdown")
+    lenient = ("--against", before, "--max-regression", "1", "--replay", tapes, "--format", "markdown", "-q")
     allowed = terminal.run("eval", str(cases), *lenient)
     assert (allowed.code, allowed.errors) == (0, "")
     assert allowed.out.startswith("| Case | Found | Noise |")
     assert "| Measure | Before | Now | Change |" in allowed.out
+
+
+def by_model(request: ModelRequest) -> Answer | Fault:
+    """Answers of one model for both goldens, of another one for the first only."""
+    findings = [said(2, confidence=0.9)] if request.model == "small" else [said(2), said(4, title="Other")]
+    return report(findings)(request)
+
+
+def test_models_and_prompts_are_compared_in_one_table(
+    terminal: CommandLine, cases: Path, tmp_path: Path
+) -> None:
+    for name, line in (("one", 2), ("two", 4)):
+        write_case(cases, name, golden(line), window=0, accept=[{"path": "a.py", "line": 3, "text": "True."}])
+    tapes, output, page = tmp_path / "tapes", tmp_path / "r.json", tmp_path / "r.html"
+    runs = (
+        "eval",
+        str(cases),
+        "--model",
+        "small",
+        "--model",
+        "large",
+        "--prompts",
+        "review",
+        "--prompts",
+        "tests",
+    )
+    with serve(ScriptedModel(by_model)) as url:
+        live = with_model(terminal, url).run(*runs, "--record", str(tapes), "--output", str(output))
+    assert live.code == 0
+    names = ["small: review", "small: tests", "large: review", "large: tests"]
+    assert [row.split("  ")[0] for row in live.out.split("\n\n")[0].split("\n")] == ["Run", *names]
+    written = report_in(output)
+    assert [run["name"] for run in written["runs"]] == names
+    assert [run["totals"]["matched"] for run in written["runs"]] == [1, 1, 2, 2]
+    assert [run["totals"]["noise"] for run in written["runs"]] == [1, 1, 2, 2]
+    assert sorted(path.name for path in tapes.iterdir()) == [
+        "large+review", "large+tests", "small+review", "small+tests",
+    ]  # fmt: skip
+    assert [path.name for path in tmp_path.glob("*.jsonl")] == []
+
+    again = ("--replay", str(tapes), "--against", str(output), "--html", str(page), "--format", "json")
+    replayed = without_cli(terminal).run(*runs, "-q", *again)
+    assert (replayed.code, replayed.errors) == (0, "")
+    compared = json.loads(replayed.out)["runs"]
+    assert [told(run) for run in compared] == [told(run) for run in written["runs"]]
+    assert [run["comparison"]["regressed"] for run in compared] == [False] * 4
+    assert all(f"<h2>{name}</h2>" in page.read_text() for name in names)
+
+    # One run of them is compared with that of its name, or a report of one run with all.
+    one = terminal.run(*runs[:2], "--replay", str(tapes / "small+tests"), "--prompts", "tests", *again[2:4])
+    assert one.code == 0
+    write(tmp_path, {"large.json": written["runs"][2]})
+    worse = terminal.run(*runs, "--replay", str(tapes), "--against", str(tmp_path / "large.json"))
+    assert worse.code == 1
+    assert worse.out.count("Regression: the strict F1 is") == 2
+    other = terminal.run(*runs[:2], "--replay", str(tapes / "small+tests"), *again[2:4])
+    assert other.code == 2
+    assert 'it has no run "small"; it has "small: review", "small: tests"' in other.errors
+
+
+def test_a_run_that_fails_decides_the_exit_code_and_the_others_are_kept(
+    terminal: CommandLine, cases: Path, tmp_path: Path
+) -> None:
+    def script(request: ModelRequest) -> Answer | Fault:
+        return Fault(status=401) if request.model == "large" else report([said(2)])(request)
+
+    output = str(tmp_path / "r.json")
+    command = ("eval", str(cases), "--model", "small", "--model", "large", "--output", output)
+    with serve(ScriptedModel(script)) as url:
+        failed = with_model(terminal, url).run(*command)
+    assert failed.code == 3
+    assert 'large: The case "one" failed: ' in failed.errors
+    assert f"2 cases are kept in {output}.small.state.jsonl" in failed.errors
+    model = ScriptedModel(report([said(2)]))
+    with serve(model) as url:
+        resumed = with_model(terminal, url).run(*command)
+    assert (
+        resumed.errors.splitlines(keepends=True)[0]
+        == "2 of 4 cases: measured already by a run that was ended (--fresh: again).\n"
+    )
+    assert (resumed.code, {request.model for request in model.requests}) == (0, {"large"})
+    assert list(tmp_path.glob("*.jsonl")) == []
 
 
 def by_case(**scripts: Script) -> Script:
@@ -181,7 +264,10 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
     model = ScriptedModel(by_case(two=good))
     with serve(model) as url:
         printed = with_model(terminal, url).run(*command)
-    assert printed.errors == "1 of 2 cases: measured already by a run that was ended (--fresh: again).\n"
+    assert printed.errors.splitlines()[:2] == [
+        "1 of 2 cases: measured already by a run that was ended (--fresh: again).",
+        "Measuring: 0 of 2 cases",
+    ]
     assert printed.code == 0
     assert [case["measures"]["matched"] for case in report_in(tmp_path / "r.json")["cases"]] == [1, 1]
     assert len(model.requests) == 1
@@ -228,13 +314,15 @@ def test_a_secret_that_a_model_says_is_in_nothing_that_is_written(
         return Fault(status=401, body={"error": {"message": f"wrong key {SECRET}"}})
 
     options = ("--record", str(tmp_path / "tapes"), "--output", str(tmp_path / "r.json"), "--parallel", "1")
+    page = ("--html", str(tmp_path / "r.html"))
     with serve(ScriptedModel(by_case(one=told, two=failing))) as url:
-        printed = with_model(terminal, url).run("eval", str(cases), *options)
+        printed = with_model(terminal, url).run("eval", str(cases), *options, *page)
     assert printed.code == 4
     written = [
-        path for path in tmp_path.rglob("*.json*") if path.parent != cases and "cases" not in path.parts
+        path for path in tmp_path.rglob("*.[jh]*[lns]*") if "cases" not in path.parts and path.is_file()
     ]
-    assert {path.name for path in written} == {"r.json", "r.json.state.jsonl", "recording.json", "one.json"}
+    names = {"r.json", "r.html", "r.json.state.jsonl", "recording.json", "one.json"}
+    assert {path.name for path in written} == names
     for text in (printed.out, printed.errors, *(path.read_text() for path in written)):
         assert SECRET not in text
 
@@ -248,7 +336,7 @@ def test_a_judge_is_asked_by_its_own_name(terminal: CommandLine, cases: Path, tm
 
     with serve(ScriptedModel(script)) as url:
         options = ("--judge", "wise", "--output", str(tmp_path / "r.json"))
-        printed = with_model(terminal, url).run("eval", str(cases), *options)
+        printed = with_model(terminal, url).run("eval", "-q", str(cases), *options)
     assert (printed.code, printed.errors) == (0, "")
     totals = report_in(tmp_path / "r.json")["totals"]
     assert (totals["matched"], totals["noise"], totals["judge_usage"]["model_calls"]) == (0, 2, 2)
@@ -257,7 +345,7 @@ def test_a_judge_is_asked_by_its_own_name(terminal: CommandLine, cases: Path, tm
 
 def test_the_demo_judges_too(terminal: CommandLine, tmp_path: Path) -> None:
     options = ("--model", "demo", "--judge", "demo", "--output", str(tmp_path / "r.json"))
-    printed = replace(terminal, folder=ROOT).run("eval", str(EXAMPLES), *options)
+    printed = replace(terminal, folder=ROOT).run("eval", "-q", str(EXAMPLES), *options)
     assert (printed.code, printed.errors) == (0, "")
     measured = report_in(tmp_path / "r.json")
     totals = measured["totals"]
@@ -297,6 +385,29 @@ def test_where_nothing_could_be_evaluated_it_ends_with_3(terminal: CommandLine, 
             "--output no/where.json: there is no such folder; make it first.",
         ),
         (["{cases}", "--output", "{cases}"], "it is a folder; name a file in it."),
+        (
+            ["{cases}", "--html", "no/where.html"],
+            "--html no/where.html: there is no such folder; make it first.",
+        ),
+        (["{cases}", "--html", "x", "--output", "x"], "--output and --html both name x; name two files."),
+        (
+            ["{cases}", "--model", "demo", "--model", "m"],
+            "--model demo has fixed rules, and is not compared with",
+        ),
+        (["{cases}", "--model", "m", "--model", "m"], "--model m is given twice; leave one out."),
+        (
+            ["{cases}", "--prompts", "a, b", "--prompts", "a,b"],
+            "--prompts a, b is given twice; leave one out.",
+        ),
+        (["{cases}", "--prompts", ","], "--prompts names no prompt; give names with commas between them."),
+        (
+            ["{cases}", "--model", "demo", "--prompts", "review", "--prompts", "reviw"],
+            '--prompts names "reviw", and there is no such prompt',
+        ),
+        (
+            ["{cases}", "--prompts", "review", "--prompts", "tests", "--replay", "x"],
+            "--replay x/review: it is no",
+        ),
         (["{cases}", "--record", ".", "--model", "demo"], "there is something else in it; name a new folder"),
         (
             ["{cases}", "--config", "x.yml"],
@@ -340,9 +451,17 @@ def test_the_prompts_of_the_working_tree_are_what_is_measured(terminal: CommandL
     )
     model = ScriptedModel(report([said(2)]))
     with serve(model) as url:
-        printed: Printed = with_model(terminal, url).run("eval", str(cases / "one"), "--config", "own.yml")
+        printed: Printed = with_model(terminal, url).run(
+            "eval", "-q", str(cases / "one"), "--config", "own.yml"
+        )
     assert (printed.code, printed.errors) == (0, "")
     assert 'Be kind.\n### "a.py"' in model.requests[0].prompt
+
+
+def test_measures_are_defined_in_the_help_and_the_report_names_their_page(terminal: CommandLine) -> None:
+    assert "Noise: findings that are not expected." in " ".join(terminal.run("eval", "--help").out.split())
+    replayed = replace(terminal, folder=ROOT).run("eval", str(EXAMPLES), "--replay", str(RECORDED))
+    assert replayed.out.endswith("\n\ndocs/evaluating.md defines the measures.\n")
 
 
 def with_copilot(terminal: CommandLine, url: str) -> CommandLine:
@@ -358,7 +477,7 @@ def test_copilot_is_asked_with_its_token_and_its_credits_are_counted(
     fake = FakeCopilot((SECRET,), script=lambda _request: answer)
     with serve(fake) as url:
         options = ("--model", "gpt-5-mini", "--output", str(tmp_path / "r.json"))
-        printed = with_copilot(terminal, url).run("eval", str(cases), *options)
+        printed = with_copilot(terminal, url).run("eval", "-q", str(cases), *options)
     assert (printed.code, printed.errors) == (0, "")
     report = report_in(tmp_path / "r.json")
     assert report["totals"]["usage"]["credits"] == 3.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
-from tests.fakes.model_script import Answer, Fault, ModelRequest, always, report
+from tests.fakes.model_script import Answer, Fault, ModelRequest, agreeing, always, report
 
 BAD = "def run(x):\n    return eval(x)\n"
 OWN_MODEL = {"COPILOT_PROVIDER_API_KEY": "key", "COPILOT_MODEL": "scripted-model"}
@@ -50,6 +51,14 @@ def with_model(terminal: CommandLine, url: str, **more: str) -> CommandLine:
 def test_a_branch_is_reviewed_by_the_demo_and_printed_for_people(terminal: CommandLine) -> None:
     printed = terminal.run("review")
     assert printed.code == 0
+    said, ruled = printed.errors.splitlines()[:2]
+    assert re.match(
+        r"Reviewing main \([0-9a-f]{12}\)\.\.working tree: 1 commit, 1 file, with the demo model", said
+    )
+    assert ruled == "Configuration: the defaults, since there is no .github/hunkwise.yml in the working tree."
+    assert printed.errors.splitlines()[2] == "Reviewing: 0 of 1 part"
+    assert printed.errors.splitlines()[3].startswith("Reviewing: 1 of 1 part (")
+    assert not re.search("[ \t]$", printed.out, re.MULTILINE)
     assert "high  Input is evaluated as code" in printed.out
     assert "a.py:2" in printed.out
     assert "This is the demo: fixed rules, not a model." in printed.out
@@ -81,12 +90,48 @@ def test_a_sarif_report_has_a_result_for_each_finding(terminal: CommandLine) -> 
     printed = terminal.run("review", "--format", "sarif", "--model", "demo")
     listed = terminal.run("review", "--format", "json", "--model", "demo")
     (run,) = json.loads(printed.out)["runs"]
+    assert run["originalUriBaseIds"] == {"%SRCROOT%": {"uri": f"{terminal.folder.as_uri()}/"}}
     found = json.loads(listed.out)["findings"]
     assert (printed.code, len(run["results"])) == (0, len(found))
     assert found
     assert {one["partialFingerprints"]["hunkwise/v1"].partition(":")[0] for one in run["results"]} == {
         one["fingerprint"] for one in found
     }
+
+
+def test_quickfix_has_a_line_for_each_finding(terminal: CommandLine) -> None:
+    printed = terminal.run("review", "-q", "--format", "quickfix", "--model", "demo")
+    assert (printed.code, printed.errors) == (0, "")
+    assert printed.out == "a.py:2:1: high: Input is evaluated as code\n"
+
+
+def test_a_finding_is_a_line_before_it_is_verified(terminal: CommandLine) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def verify(request: ModelRequest) -> Answer | Fault:
+        asked.set()
+        assert go_on.wait(30)
+        return agreeing(request)
+
+    model = ScriptedModel(report([FINDING]))
+    model.second = verify
+    with serve(model) as url:
+        process = with_model(terminal, url).start("review", "-q", "--format", "jsonl")
+        assert process.stdout is not None
+        started, found = (json.loads(process.stdout.readline()) for _ in range(2))
+        assert asked.wait(30)
+        assert process.poll() is None
+        go_on.set()
+        printed = terminal.finish(process)
+    verdict, result = map(json.loads, printed.out.splitlines())
+    assert (printed.code, printed.errors) == (0, "")
+    assert (started["event"], started["base"], started["head"]) == ("start", "main", "working tree")
+    assert (started["model"], started["tool"]["demo"]) == ("scripted-model", False)
+    assert (found["event"], found["id"], found["title"], found["check"]) == ("finding", 1, "Évil", None)
+    assert (verdict["id"], verdict["outcome"], verdict["check"]) == (1, "kept", "confirmed")
+    assert (result["event"], result["head_sha"]) == ("result", started["head_sha"])
+    assert [one["fingerprint"] for one in result["findings"]] == [found["fingerprint"]]
+    assert found.keys() - {"event", "id"} == result["findings"][0].keys()
 
 
 def commit_on_main(repository: GitRepository, files: dict[str, str | bytes | None]) -> None:
@@ -105,7 +150,7 @@ def test_configuration_and_prompts_are_those_of_the_working_tree(
     assert terminal.run("review").code == 0
     at_base = terminal.run("review", "--at-base")
     assert at_base.code == 1
-    assert "Configuration: .github/hunkwise.yml of the merge base (" in at_base.errors
+    assert "Configuration: .github/hunkwise.yml in the merge base (" in at_base.errors
     assert "A finding reaches fail-on: high." in at_base.errors
     (repository.path / ".github/hunkwise.yml").write_text(own + "min-coverage: 100\n")
     (repository.path / "mine.j2").write_text("{{ nothing }}")
@@ -301,17 +346,24 @@ def test_a_pull_request_is_read_and_posted_only_where_asked(
     fake, url = github
     environ = {"GITHUB_TOKEN": "ghs_write", "GITHUB_API_URL": url}
     there = replace(terminal, environ=environ)
-    printed = there.run("review", "--pr", "octo/repo#1", "--model", "demo", *(["--post"] if post else []))
+    kind = "text" if post else "jsonl"
+    options = ("--model", "demo", "--format", kind, *(["--post"] if post else []))
+    printed = there.run("review", "--pr", "octo/repo#1", *options)
     assert printed.code == 0
     assert "Input is evaluated as code" in printed.out
+    assert "Reviewing: 0 of 1 part\n" in printed.errors
     assert len(fake.reviews) == post
-    assert ("The review: http" in printed.out) == post
+    assert ("View the review: http" in printed.out) == post
+    if not post:
+        lines = [json.loads(line) for line in printed.out.splitlines()]
+        assert [line["event"] for line in lines] == ["start", "finding", "verdict", "result"]
+        assert (lines[0]["pull_request"], lines[0]["repository"]) == (1, "octo/repo")
 
 
 @pytest.mark.parametrize(
     ("remote", "options", "code", "said"),
     [
-        ("https://github.com/octo/repo", [], 1, "Configuration: .github/hunkwise.yml of the working tree."),
+        ("https://github.com/octo/repo", [], 1, "Configuration: .github/hunkwise.yml in the working tree."),
         ("https://github.com/octo/repo", ["--at-base"], 0, "Configuration: that of the pull request's base."),
         ("https://github.com/octo/repo", ["--post"], 0, "Configuration: that of the pull request's base."),
         ("https://github.com/octo/other", [], 0, "Configuration: that of the pull request's base."),
@@ -352,7 +404,7 @@ def test_the_help_says_what_there_is(terminal: CommandLine, arguments: list[str]
     assert said in printed.out
 
 
-@pytest.mark.parametrize("kind", ["text", "json"])
+@pytest.mark.parametrize("kind", ["text", "json", "jsonl"])
 def test_a_reader_that_has_had_enough_is_no_fault_of_ours(terminal: CommandLine, kind: str) -> None:
     process = terminal.start("review", "--head", "main", "--model", "demo", "--format", kind)
     assert process.stdout is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.commands.journal import Journal, write_json
+from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import PUBLISHING_SECONDS, Deadlines
 from tests.publish.samples import anchor, finding
 
@@ -58,21 +59,25 @@ def test_each_finding_is_a_line_of_json_at_once(tmp_path: Path) -> None:
     assert len(lines[0]["fingerprint"]) == 16
 
 
-def test_a_finding_that_holds_a_secret_is_not_written(tmp_path: Path) -> None:
+def test_a_finding_that_holds_a_secret_is_neither_written_nor_shown(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, lambda line: "secret" in line)
+    heard: list[str] = []
+    journal = Journal(path, lambda line: "secret" in line, lambda found: heard.append(found.title))
     journal(finding("A secret"))
     journal(finding("Harmless"))
+    assert heard == ["Harmless"]
     assert [json.loads(line)["title"] for line in path.read_text().splitlines()] == ["Harmless"]
 
 
 def test_a_disk_that_takes_no_more_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
-    journal = Journal(tmp_path / "file" / "journal.jsonl")
+    heard: list[Finding] = []
+    journal = Journal(tmp_path / "file" / "journal.jsonl", listener=heard.append)
     with caplog.at_level(logging.WARNING):
         journal(finding())
         journal(finding())
     assert [record.getMessage().endswith("the review goes on.") for record in caplog.records] == [True]
+    assert heard == [finding(), finding()]
 
 
 def test_a_report_is_written_whole(tmp_path: Path) -> None:

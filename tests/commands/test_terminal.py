@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from hunkwise.commands.terminal import console, progress, show
+from hunkwise.commands.terminal import console, show
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Area, Risk, RiskLevel, Severity, Verification, Walkthrough
 from hunkwise.domain.review import (
@@ -18,8 +19,10 @@ from hunkwise.domain.review import (
     ReviewFault,
     SkipReason,
     SuppressedFinding,
+    Suppression,
     Usage,
 )
+from hunkwise.publish.sections import tally
 from tests.publish.samples import anchor, clean, file_diff, finding, review
 
 
@@ -41,7 +44,7 @@ def test_findings_come_from_the_gravest_to_the_least_with_their_code() -> None:
     assert "2 findings: 1 critical, 1 low." in text
     assert "Reviewed 4 of 4 changed lines (100 %) in 1 file." in text
     assert "2 model calls, 12,345 tokens in, 678 out, 12.3 s." in text
-    assert text.endswith("The review: https://github.com/x\n")
+    assert text.endswith("View the review: https://github.com/x\n")
 
 
 def test_places_without_code_are_named_all_the_same() -> None:
@@ -66,23 +69,23 @@ def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
     )
     text = shown(replace(found, demo=True, usage=Usage(1)))
     assert "Nothing was reviewed." in text
-    assert "not reviewed: f0.py (the deadline was reached)" in text
+    assert "  not fully reviewed: f0.py (the deadline was reached)\n" in text
     assert "and 5 more" in text
     assert "! It failed. Try." in text
     assert "A note." in text
     assert "1 model call, " in text
-    assert "fixed rules, not a model" in text
+    assert text.endswith("fixed rules, not a model. Set COPILOT_GITHUB_TOKEN to use a real model.\n")
 
 
 def test_what_a_second_opinion_made_of_findings_is_told() -> None:
     held = replace(finding("Held", at=anchor(2)), check=Verification.CONFIRMED)
     doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
-    text = shown(
-        replace(clean(review(held, doubtful)), suppressed=(SuppressedFinding(finding("Gone"), "It is."),))
-    )
+    told = replace(clean(review(held, doubtful)), suppressed=(SuppressedFinding(finding("Gone"), "It is."),))
+    text = shown(told)
     assert "src/a.py:3 (unverified: no second opinion was available)" in text
     assert text.count("unverified") == 1
-    assert "Second opinion: 1 confirmed, 1 could not be verified, 1 dropped as refuted." in text
+    assert f"\nDouble-checked: {tally(told)}.\n" in text
+    assert tally(told).startswith("1 confirmed, ")
     assert "Gone" not in text
 
 
@@ -92,12 +95,49 @@ def test_what_changed_is_told_before_the_conclusion() -> None:
     )
     text = shown(replace(clean(review()), summary="It pays once.", walkthrough=walkthrough))
     assert text.startswith("It pays once.\n  Payments: Retries end. Nobody pays twice.\n")
-    assert "  Risk, as the model sees it: low. Small.\n\nNothing was found" in text
+    assert "  Risk: low (AI estimate). Small.\n\nNo findings.\n" in text
 
 
-def test_a_clean_review_says_so_of_what_was_reviewed() -> None:
-    assert "Nothing was found in what was reviewed." in shown(clean(review()))
-    assert "1 finding: 1 medium." in shown(clean(review(finding())))
+NOTHING = clean(review())
+REFUTED = SuppressedFinding(finding(), "It is.")
+SMALL = SuppressedFinding(finding(), "It is small.", Suppression.NOT_WORTH_COMMENT)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (NOTHING, "No findings."),
+        (review(), "No findings in the lines that were reviewed."),
+        (replace(NOTHING, coverage=Coverage()), "Nothing was reviewed."),
+        (
+            replace(NOTHING, suppressed=(REFUTED,)),
+            "No findings: the second check ruled out everything that was reported.",
+        ),
+        (replace(NOTHING, suppressed=(REFUTED, SMALL)), "No findings."),
+        (clean(review(finding())), "1 finding: 1 medium."),
+    ],
+)
+def test_result_is_one_sentence_about_what_was_reviewed(found: Review, said: str) -> None:
+    assert said in shown(found).splitlines()
+
+
+def test_file_that_is_skipped_on_purpose_is_not_missing() -> None:
+    assert "  skipped: poetry.lock (lock file)\n" in shown(review())
+
+
+def test_piped_text_is_whole_and_has_no_space_at_the_end_of_a_line() -> None:
+    code, long = "value = 1  ", "word " * 60
+    patch = f"@@ -1,1 +1,3 @@\n one\n+{code}\n+{'x' * 300}\n".encode()
+    told = finding("Title ", body=f"{long}\n\n  end  ", at=replace(anchor(2), code=code), suggestion="a  \nb")
+    summary = f"{long}\nShort. "
+    text = shown(replace(clean(review(told)), files=(file_diff(patch=patch),), summary=summary))
+    assert re.findall(r"[ \t]+$", text, re.MULTILINE) == []
+    lines = text.splitlines()
+    assert {f"  {long}".rstrip(), f"  ❱ 2 {code}".rstrip(), f"    3 {'x' * 300}", "    a", "    b"} <= {
+        *lines
+    }
+    terminal = shown(replace(clean(review(told)), files=(file_diff(patch=patch),)), terminal=True)
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in terminal.splitlines()) <= 100
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -127,17 +167,6 @@ def test_a_long_line_of_code_is_cut() -> None:
     at = replace(anchor(1), code="x" * 4_000)
     found = replace(clean(review(finding(at=at))), files=(file_diff(patch=patch),))
     assert shown(found).count("x") < 600
-
-
-def test_progress_is_shown_on_a_terminal_alone() -> None:
-    paper = io.StringIO()
-    with progress(Console(file=paper, force_terminal=False)) as told:
-        told(1, 2)
-    assert paper.getvalue() == ""
-    with progress(Console(file=paper, force_terminal=True), "Reading") as told:
-        told(1, 2)
-    assert "Reading" in paper.getvalue()
-    assert "1/2" in paper.getvalue()
 
 
 def test_the_console_writes_where_it_is_told() -> None:

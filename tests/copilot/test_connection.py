@@ -10,7 +10,9 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -26,13 +28,14 @@ from hunkwise.copilot.connection import (
     connected,
     provider_config,
 )
+from hunkwise.copilot.find_cli import CLI_VERSION, CliCommand, find_cli, install_hint
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
 from tests.copilot.json_rpc_server import json_rpc_server
 from tests.copilot.programs import eventually, home_of, running, script, sidecar, started
-from tests.copilot.sessions import Question, SilentModel, put
+from tests.copilot.sessions import Question, SilentModel, environ, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report
@@ -98,6 +101,37 @@ def test_error_names_every_unreachable_address() -> None:
 def test_version_that_is_known_to_hang_is_rejected(version: str) -> None:
     with pytest.raises(ModelError, match=f"is version {version}, which is known to hang"):
         connect_to_server(GOOD | {"version": version})
+
+
+def cli_of_version(folder: Path, version: str) -> CliCommand:
+    """Returns a program that listens as the CLI does, and answers every request with this version."""
+    program = (
+        "from tests.copilot.json_rpc_server import json_rpc_server; import threading\n"
+        f"with json_rpc_server(lambda _method: {GOOD | {'version': version}!r}) as port:\n"
+        "    print(f'CLI server listening on port {port}', flush=True)\n"
+        "    threading.Event().wait()\n"
+    )
+    (folder / "server.py").write_text(program)
+    root = Path(__file__).resolve().parents[2]
+    return CliCommand(script(folder, f'PYTHONPATH="{root}" exec "{sys.executable}" "{folder}/server.py"'))
+
+
+def test_own_cli_that_is_too_old_is_replaced_by_its_fallback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = cli_of_version(tmp_path, "1.0.81")
+
+    async def version_of(command: CliCommand) -> str:
+        with started(sidecar(command)) as process:
+            async with connected(process, copilot=False) as connection:
+                return connection.cli_version
+
+    fallback = find_cli(environ())
+    assert asyncio.run(version_of(replace(old, instead=fallback))) == CLI_VERSION
+    assert f"Trying {fallback.program} instead" in caplog.text
+    with pytest.raises(ModelError, match=r"version 1\.0\.81, .*; hunkwise needs 1\.0\.89 or newer") as raised:
+        asyncio.run(version_of(old))
+    assert raised.value.hint == install_hint()
 
 
 @pytest.mark.parametrize("version", ["1.0.103", "2.0.0", "1.0.102-beta.1", "dev"])

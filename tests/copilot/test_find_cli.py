@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
+from copilot._cli_download import get_cache_dir
+from copilot._cli_version import CLI_VERSION as SDK_CLI_VERSION
 
-from hunkwise.copilot.find_cli import CHECKOUT, CLI_VERSION, CliCommand, find_cli, platform_name
+from hunkwise.copilot.find_cli import (
+    CHECKOUT,
+    CLI_VERSION,
+    CliCommand,
+    cache_folder,
+    download_folder,
+    downloaded_cli,
+    find_cli,
+    platform_name,
+)
 from hunkwise.copilot.isolation import Credential, refuse_unsafe, sidecar_environment
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from tests.copilot.programs import script
@@ -50,17 +63,81 @@ def test_runtime_without_its_library_is_not_used(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     script(folder, "exit 1", "copilot-runtime")
     assert find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program.name == "copilot"
-    (folder / "runtime.node").touch()
+    (folder / "runtime.node").write_bytes(b"x")
     assert find_cli(environ(COPILOT_PKG_CACHE_HOME=str(tmp_path))).program == folder / "copilot-runtime"
 
 
-def test_path_is_searched_without_installation_and_error_has_hint(tmp_path: Path) -> None:
-    empty = tmp_path / "checkout"
+@pytest.fixture
+def cache(tmp_path: Path) -> dict[str, str]:
+    """Returns an environment whose user's cache is empty; PATH has only an empty folder."""
+    (tmp_path / "bin").mkdir()
+    names = {"HOME": tmp_path, "XDG_CACHE_HOME": tmp_path / "cache", "PATH": tmp_path / "bin"}
+    return {name: str(path) for name, path in names.items()}
+
+
+def add_download(environ: dict[str, str], platform: str) -> Path:
+    folder = download_folder(environ) / "prebuilds" / platform
+    folder.mkdir(parents=True)
+    for name in ("copilot-runtime", "runtime.node", ".hostless-runtime-assets-v2"):
+        (folder / name).write_text("x")
+    return folder / "copilot-runtime"
+
+
+def test_path_is_searched_before_the_download(tmp_path: Path, cache: dict[str, str]) -> None:
+    no_cli = tmp_path / "checkout"
+    downloaded = CliCommand(add_download(cache, platform_name()))
+    assert find_cli(cache, no_cli) == downloaded
+    on_path = script(tmp_path / "bin", "exit 1")
+    own_cache = cache_folder(cache, "copilot", sys.platform)
+    assert find_cli(cache, no_cli) == CliCommand(on_path, own_cache, downloaded)
+    unwritable = cache | {"COPILOT_PKG_CACHE_HOME": str(on_path / "cache")}  # below a file
+    assert find_cli(unwritable, no_cli).package_cache is None
+
+
+def test_download_for_musl_is_found(cache: dict[str, str], tmp_path: Path) -> None:
+    program = add_download(cache, platform_name().replace("linux-", "linuxmusl-"))
+    assert find_cli(cache, tmp_path / "checkout") == CliCommand(program)
+
+
+@pytest.mark.parametrize("missing", ["copilot-runtime", "runtime.node", ".hostless-runtime-assets-v2"])
+def test_incomplete_download_is_not_found(cache: dict[str, str], missing: str) -> None:
+    add_download(cache, platform_name()).with_name(missing).unlink()
+    assert downloaded_cli(cache) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "ways"),
+    [
+        ("package-lock.json", ["`make setup`", "COPILOT_CLI_PATH"]),
+        ("other", ["`hunkwise setup`", "`npm install -g @github/copilot", "COPILOT_CLI_PATH"]),
+    ],
+)
+def test_missing_cli_names_the_ways_of_the_place(
+    tmp_path: Path, cache: dict[str, str], file: str, ways: list[str]
+) -> None:
+    (tmp_path / file).touch()
     with pytest.raises(ModelError, match=r"There is no Copilot CLI\.") as raised:
-        find_cli({"PATH": str(tmp_path)}, empty)
-    assert "make setup" in raised.value.hint
-    program = script(tmp_path, "exit 1")
-    assert find_cli({"PATH": str(tmp_path)}, empty) == CliCommand(program)
+        find_cli(cache, tmp_path)
+    assert [way for way in ways if way not in raised.value.hint] == []
+    assert ("make setup" in raised.value.hint) == (file == "package-lock.json")
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"XDG_CACHE_HOME": "/x"}, {"COPILOT_CLI_EXTRACT_DIR": "/y"}], ids=str
+)
+def test_download_folder_is_that_of_the_sdk(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_CACHE_HOME", "COPILOT_CLI_EXTRACT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert download_folder(os.environ) == get_cache_dir(SDK_CLI_VERSION)
+
+
+def test_download_folder_on_macos() -> None:
+    folder = download_folder({"HOME": "/Users/ann", "XDG_CACHE_HOME": "/x"}, "darwin")
+    assert folder == Path("/Users/ann/Library/Caches/github-copilot-sdk/cli") / CLI_VERSION
 
 
 def test_credential_repr_has_no_token() -> None:

@@ -14,6 +14,7 @@ from hunkwise.doctor import machine
 from hunkwise.doctor.checks import CheckState
 from hunkwise.doctor.machine import attempt_checks, docker_check, shared_user_checks
 from hunkwise.errors import RepositoryError
+from tests.pages import page
 
 
 def returns(text: str) -> Callable[[], str]:
@@ -146,3 +147,10 @@ def test_docker_socket_is_detected_without_connecting(tmp_path: Path) -> None:
         path.chmod(0)
         expected = CheckState.WARNING if os.geteuid() == 0 else CheckState.OK
         assert docker_check([path]).state is expected
+
+
+@pytest.mark.parametrize(("system", "warnings"), [("linux", 0), ("darwin", 1)])
+def test_losses_on_macos_are_reported_as_on_the_page(system: str, warnings: int) -> None:
+    checks = list(machine.system_checks(system))
+    assert [check.state for check in checks] == [CheckState.WARNING] * warnings
+    assert machine.MACOS_LOSSES in " ".join(page("docs/install.md").split())

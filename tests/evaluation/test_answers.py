@@ -15,10 +15,11 @@ from hunkwise.domain.model import Question
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind, SettingsError
 from hunkwise.evaluation.cassette import ReplayModels, read_header
+from hunkwise.evaluation.comparison import compare, comparison_json
 from hunkwise.evaluation.dataset import read_cases
 from hunkwise.evaluation.judge import PURPOSE, Judge
 from hunkwise.evaluation.preparation import EvalSettings, make_ready
-from hunkwise.evaluation.report import case_json, compare, comparison_json, read_case_result
+from hunkwise.evaluation.report import case_json, read_case_result
 from hunkwise.evaluation.results import CaseFailure, CaseResult, Evaluation, ScoredStatement
 from hunkwise.evaluation.run import CaseRunner
 from hunkwise.evaluation.statements import StatementScorer

@@ -31,7 +31,10 @@ def test_cases_are_read_by_name_and_other_entries_ignored(tmp_path: Path) -> Non
     write_case(tmp_path, "b", golden(2))
     write(tmp_path / "a", {**TREES, "head/run.sh": b"\xff", "notes.md": "", ".hidden": ""})
     (tmp_path / "a/head/run.sh").chmod(0o755)
-    write(tmp_path, {"README.md": "", ".cache/x": "", "recorded/recording.json": "{}"})
+    write(
+        tmp_path,
+        {"README.md": "", ".cache/x": "", "recorded/recording.json": "{}", "runs/one/recording.json": "{}"},
+    )
     one, other = read_cases(tmp_path)
     assert (one.name, one.base, one.head) == (
         "a",
@@ -58,13 +61,29 @@ def test_digest_depends_on_every_part_of_a_case(tmp_path: Path) -> None:
 
     folder = write(tmp_path / "one", TREES)
     seen = [digest()]
-    for change in ({"head/a.py": "3\n"}, {"base/b.py": ""}, {"golden.json": {**CLEAN, "window": 1}}):
+    accept = [golden(1).model_dump(exclude={"severity"}, exclude_none=True)]
+    for change in (
+        {"head/a.py": "3\n"},
+        {"base/b.py": ""},
+        {"golden.json": {**CLEAN, "window": 1}},
+        {"golden.json": {**CLEAN, "accept": accept}},
+    ):
         write(folder, change)
         seen.append(digest())
     (folder / "base/b.py").chmod(0o755)
     seen.append(digest())
-    assert len(set(seen)) == 5
+    assert len(set(seen)) == 6
     assert digest() == seen[-1]
+
+
+def test_digest_of_a_case_without_accepted_findings_is_that_of_earlier_versions(tmp_path: Path) -> None:
+    (case,) = read_cases(write(tmp_path / "one", TREES))
+    assert case.digest == "b301ca352cad9e2d"
+
+
+def test_case_with_a_file_of_the_name_of_a_recording_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "one", {**TREES, "head/recording.json": "{}"})
+    assert [case.name for case in read_cases(tmp_path)] == ["one"]
 
 
 def linked_tree(folder: Path) -> None:
@@ -233,6 +252,12 @@ def test_golden_outside_of_the_diff_is_rejected(tmp_path: Path, wanted: object, 
     write_case(tmp_path, "one", wanted)  # type: ignore[arg-type]  # a golden
     (fault,) = faults(tmp_path)
     assert message in fault
+
+
+def test_accepted_finding_outside_of_the_diff_is_rejected(tmp_path: Path) -> None:
+    write_case(tmp_path, "one", golden(2), accept=[{"path": "a.py", "line": 99, "text": "True."}])
+    (fault,) = faults(tmp_path)
+    assert "one/golden.json: accept[0]: line 99 of a.py is not in the diff" in fault
 
 
 def test_golden_with_old_name_has_an_error_with_the_new_name(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_complete_golden_is_read() -> None:
             {"path": "a", "line": 3, "end_line": 4, "side": "LEFT", "severity": "high", "text": "x"},
             {"path": "b", "line": 1, "text": "y"},
         ],
+        "accept": [{"path": "c", "line": 1, "end_line": 2, "text": "z"}],
     }
     golden, errors = parse_golden(json.dumps(raw, indent=1).encode(), "g")
     assert golden is not None
@@ -48,6 +49,8 @@ def test_complete_golden_is_read() -> None:
     first, second = golden.findings
     assert (first.lines, first.side_of_diff, first.level) == (range(3, 5), Side.LEFT, Severity.HIGH)
     assert (second.lines, second.side_of_diff, second.level) == (range(1, 2), Side.RIGHT, None)
+    (accepted,) = golden.accept
+    assert (accepted.lines, accepted.side_of_diff, accepted.level) == (range(1, 3), Side.RIGHT, None)
     assert (golden.reach, golden.pull_request and golden.pull_request.title) == (5, "t")
 
 
@@ -127,6 +130,27 @@ def test_golden_without_findings_is_read() -> None:
         (
             '{"version": 1, "findings": [{"path": "a", "line": 5, "text": "x",\n"end_line": 9000}]}',
             "g: findings[0]: lines 5–9000 are more than 1,000; name the few that it is about",
+        ),
+        (
+            f'{{"version": 1, "findings": [], "accept": [{{{ONE}, "severity": "low"}}]}}',
+            'g: accept[0]: unknown key "severity"; there is path, line, end_line, side or text',
+        ),
+        (
+            '{"version": 1, "findings": [], "accept": [3]}',
+            "g: accept[0]: it must be an object with path, line and text, not 3",
+        ),
+        (
+            '{"version": 1, "findings": [], "accept": [' + ",".join([f"{{{ONE}}}"] * 101) + "]}",
+            'g: "accept" must be a list of up to 100 objects, as in findings and without severity, not a list; '
+            "there are 101",
+        ),
+        (
+            f'{{"version": 1, "findings": [], "accept": [{{{ONE}, "end_line": 0}}]}}',
+            'g: accept[0]: "end_line" must be a line number',
+        ),
+        (
+            '{"version": 1, "findings": [], "accept": [{"path": "a", "line": 5, "text": "x", "end_line": 4}]}',
+            'g: accept[0]: "end_line" 4 comes before "line" 5; swap them',
         ),
         (
             '{"version": 1,\n"window": 101, "findings": []}',

@@ -15,8 +15,8 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Question
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.evaluation.golden import GoldenFinding
-from hunkwise.evaluation.judge import MOST_CALLS, MOST_PAIRS, PURPOSE, Judge, JudgedMatcher, JudgedMatches
-from hunkwise.evaluation.scoring import Match, MatchSource
+from hunkwise.evaluation.judge import MOST_CALLS, MOST_PAIRS, PURPOSE, Judge, JudgedMatcher
+from hunkwise.evaluation.scoring import FindingMatches, Match, MatchSource
 from tests.evaluation.samples import (
     DIFF,
     QUESTION_USAGE,
@@ -35,7 +35,7 @@ YES, NO = {"same": True, "why": "So."}, {"same": False, "why": "No."}
 
 def judged(
     goldens: list[GoldenFinding], findings: list[Finding], answers: Answers, window: int = 3
-) -> tuple[JudgedMatches, FakeModel]:
+) -> tuple[FindingMatches, FakeModel]:
     fake = FakeModel(answers)
     judging = JudgedMatcher(goldens, findings, window, Judge(fake.ask, FILES))
     return asyncio.run(judging.matches()), fake
@@ -72,6 +72,42 @@ def test_judge_decides_by_meaning(
     found, _ = judged(goldens, findings, by_last_word)
     assert found.matches == tuple(Match(*pair, MatchSource.JUDGE) for pair in matches)
     assert found.notes == ()
+
+
+def test_accepted_findings_are_compared_with_what_matches_no_golden(tmp_path: Path) -> None:
+    accept = [
+        {"path": "a.py", "line": 4, "text": "It is one"},
+        {"path": "a.py", "line": 4, "text": "It is two"},
+    ]
+    write_case(tmp_path, "one", golden(2, "It is one"), accept=accept)
+
+    def answers(question: Question) -> Iterable[object]:
+        if question.purpose != PURPOSE:
+            return [{"findings": [said(2, title="one"), said(4, title="two")], "done": True}]
+        wanted, found = re.findall(r"^> (?:It is )?(one|two)$", question.prompt, re.M)[-2:]
+        return [YES if wanted == found else NO]
+
+    (case,) = measure(tmp_path, lambda _ready: FakeModel(answers), judge="wise")
+    assert [one.finding for one in case.goldens] == [0]
+    assert [one.finding for one in case.accept] == [None, 1]
+    assert [(one.golden, one.accept) for one in case.findings] == [(0, None), (None, 1)]
+    assert (case.counts.noise, case.counts.accepted) == (1, 1)
+
+
+def test_failures_of_the_judge_are_reported_once(tmp_path: Path) -> None:
+    accept = [{"path": "a.py", "line": 4, "text": "True."}]
+    write_case(tmp_path, "one", golden(2), accept=accept)
+
+    def answers(question: Question) -> Iterable[object]:
+        if question.purpose != PURPOSE:
+            return [{"findings": [said(2), said(4, title="Other")], "done": True}]
+        return []
+
+    (case,) = measure(tmp_path, lambda _ready: FakeModel(answers), judge="wise")
+    assert (
+        case.notes
+        == ("The judge did not decide on 1 pair, so the place did: The judge gave no verdict.",) * 2
+    )
 
 
 def silent(question: Question) -> Iterable[object]:

@@ -11,14 +11,8 @@ import pytest
 
 from hunkwise.domain.review import Usage
 from hunkwise.errors import SettingsError
-from hunkwise.evaluation.report import (
-    as_json,
-    case_json,
-    compare,
-    comparison_json,
-    read_case_result,
-    read_report,
-)
+from hunkwise.evaluation.comparison import compare, comparison_json
+from hunkwise.evaluation.report import as_json, case_json, read_case_result, read_report
 from hunkwise.evaluation.results import CaseFailure, Evaluation, ScoredGolden
 from hunkwise.evaluation.table import HEAD, as_markdown, as_text
 from tests.evaluation.samples import write
@@ -38,7 +32,7 @@ WHOLE = Evaluation((ONE, MISSED, CLEAN, FAILED), "a, b", "wise", settings="s", s
 def totals_of(report: dict[str, Any]) -> dict[str, Any]:
     """Returns the totals, computed from the cases."""
     measured = [case["measures"] for case in report["cases"] if case["measures"]]
-    names = ("cases", "clean", "silent", "matched", "missed", "noise", "rated", "agreed")
+    names = ("cases", "clean", "silent", "matched", "missed", "noise", "accepted", "rated", "agreed")
     counts = {name: sum(one[name] for one in measured) for name in names}
     spent = {
         kind: {
@@ -76,7 +70,7 @@ def test_case_round_trips(one: Any) -> None:
 
 def test_report_round_trips(tmp_path: Path) -> None:
     write(tmp_path, {"r.json": as_json(WHOLE)})
-    found = read_report(tmp_path / "r.json")
+    (found,) = read_report(tmp_path / "r.json")
     assert (found.counts, found.usage, found.model, found.judge) == (
         WHOLE.counts,
         WHOLE.usage,
@@ -91,7 +85,7 @@ def test_report_without_measured_cases_has_no_ratios() -> None:
     nothing = Evaluation((FAILED,))
     totals = as_json(nothing)["totals"]
     assert [totals[name] for name in ("precision", "recall", "f1", "noise_per_case")] == [None] * 4
-    assert "100 %" not in as_text(nothing).split("Found:")[0]
+    assert "100 %" not in as_text(nothing)
 
 
 def broken(**more: Any) -> dict[str, Any]:
@@ -106,8 +100,15 @@ def broken(**more: Any) -> dict[str, Any]:
         ("[]", "it is no report of `hunkwise eval`: its top"),
         ({"version": 2, "cases": []}, "it has version 2; only 1 is read here."),
         ({"version": 1}, "cases: Field required"),
+        ({"version": 1, "runs": []}, "runs: List should have at least 1 item"),
+        ({"version": 1, "runs": [{}]}, "runs.0.cases: Field required"),
         (broken(name=3), "it is no report of `hunkwise eval`: name"),
         (broken(findings=[]), "it is damaged: a golden names a finding that is not there."),
+        (
+            broken(accept=[{**case_json(ONE)["goldens"][0], "candidates": [7]}]),
+            "it is damaged: a golden names",
+        ),
+        (broken(findings=[{**case_json(ONE)["findings"][0], "accept": 0}]), "it is damaged: a finding names"),
         (broken(goldens=[]), "it is damaged: a finding names a golden that is not there."),
     ],
 )
@@ -156,8 +157,9 @@ def test_text_has_a_row_per_case_and_a_total() -> None:
 def test_untrusted_text_cannot_leave_the_markdown_table() -> None:
     text = as_markdown(replace(WHOLE, demo=True))
     lines = text.split("\n")
-    assert lines[0] == f"| {' | '.join(HEAD)} |"
-    assert all(line.count(" | ") == len(HEAD) - 1 for line in lines[2:7])
+    head = [name for name in HEAD if name not in ("Accepted", "Adj. precision", "Adj. F1")]
+    assert lines[0] == f"| {' | '.join(head)} |"
+    assert all(line.count(" | ") == len(head) - 1 for line in lines[2:7])
     (failed,) = [line for line in lines if line.startswith("- **four**, failed")]
     assert "<script>" not in failed
     assert "\x1b" not in text
@@ -235,7 +237,7 @@ def test_only_equal_cases_that_were_measured_twice_are_compared() -> None:
 
 def test_regression_is_reported_with_the_limit() -> None:
     both = compare(Evaluation((found(2, 2),)), Evaluation((found(1, 2),)))
-    assert "Regression: F1 is 33.3 points lower; 0.0 are allowed (--max-regression)." in as_text(
+    assert "Regression: the strict F1 is 33.3 points lower; 0.0 are allowed (--max-regression)." in as_text(
         both_now(), both
     )
     text = as_markdown(both_now(), both)

@@ -46,6 +46,19 @@ def test_findings_are_matched_and_counted(tmp_path: Path) -> None:
     assert (one.usage, one.judge_usage, one.failure) == (QUESTION_USAGE, Usage(), None)
 
 
+def test_findings_that_the_case_accepts_are_counted_beside_the_noise(tmp_path: Path) -> None:
+    accept = [{"path": "a.py", "line": line, "text": "True."} for line in (2, 3)]
+    write_case(tmp_path, "one", golden(2), accept=accept, window=0)
+    answers = reporting(said(2, confidence=0.4), said(3, title="True"), said(4, title="False"))
+    (one,) = measure(tmp_path, lambda _ready: FakeModel(answers))
+    assert (one.counts.matched, one.counts.noise, one.counts.accepted) == (1, 2, 1)
+    assert [(found.title, found.golden, found.accept, found.confidence) for found in one.findings] == [
+        ("Wrong", 0, None, 0.4),
+        ("True", None, 1, None),
+        ("False", None, None, None),
+    ]
+
+
 def test_pull_request_text_of_the_case_is_in_the_prompt(tmp_path: Path) -> None:
     write_case(tmp_path, "one", pull_request={"title": "Widen the doors", "body": "They are narrow."})
     write_case(tmp_path, "two")
@@ -259,6 +272,13 @@ def test_checkpoint_is_beside_output_or_in_user_cache(tmp_path: Path) -> None:
     cached = state_path(None, tmp_path, {"HOME": "/home/ann"})
     assert cached.parent == Path("/home/ann/.cache/hunkwise/eval")
     assert state_path(None, tmp_path, {"XDG_CACHE_HOME": "/c"}) == Path("/c/hunkwise/eval") / cached.name
+    several = [
+        state_path(output, tmp_path, {"HOME": "/h"}, "run-1") for output in (tmp_path / "r.json", None)
+    ]
+    assert several == [
+        tmp_path / "r.json.run-1.state.jsonl",
+        Path("/h/.cache/hunkwise/eval") / f"{cached.stem}.run-1.jsonl",
+    ]
     assert state_path(None, tmp_path / "other", {"HOME": "/home/ann"}) != cached
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +81,7 @@ def test_distance_is_the_number_of_lines_between(
 def test_nearest_pairs_are_matched_first(
     goldens: list[GoldenFinding], findings: list[Finding], window: int, pairs: list[tuple[int, int]]
 ) -> None:
-    assert match(goldens, findings, window) == tuple(Match(*pair) for pair in pairs)
+    assert match(goldens, findings, window).matches == tuple(Match(*pair) for pair in pairs)
 
 
 def test_finding_without_anchor_uses_the_reported_line() -> None:
@@ -112,7 +114,7 @@ finding_lists = st.lists(
 def test_matches_are_one_to_one_and_within_the_window(
     goldens: list[GoldenFinding], findings: list[Finding], window: int
 ) -> None:
-    found = match(goldens, findings, window)
+    found = match(goldens, findings, window).matches
     assert len({one.golden for one in found}) == len({one.finding for one in found}) == len(found)
     near = near_pairs(goldens, findings, window)
     assert all((one.golden, one.finding) in near for one in found)
@@ -123,9 +125,8 @@ def test_matches_are_independent_of_list_order(
     goldens: list[GoldenFinding], findings: list[Finding], window: int, chance: object
 ) -> None:
     def result(goldens: list[GoldenFinding], findings: list[Finding]) -> list[str]:
-        return sorted(
-            repr((goldens[one.golden], findings[one.finding])) for one in match(goldens, findings, window)
-        )
+        matches = match(goldens, findings, window).matches
+        return sorted(repr((goldens[one.golden], findings[one.finding])) for one in matches)
 
     shuffled, mixed = list(goldens), list(findings)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random, which hypothesis does not type
@@ -183,12 +184,42 @@ def test_ratios_are_defined_for_every_case(
         (marks((marked_golden(0, "low"),), (marked_finding(0),)), Counts(cases=1, matched=1, rated=1)),
         (marks((marked_golden(0),), (marked_finding(0),)), Counts(cases=1, matched=1)),
         (marks((marked_golden(None, "low"),)), Counts(cases=1, missed=1)),
+        (
+            marks((), (replace(marked_finding(), accept=0), marked_finding()), accept=(marked_golden(0),)),
+            Counts(cases=1, clean=1, noise=2, accepted=1),
+        ),
+        (marks((), (replace(marked_finding(), counts=False),)), Counts(cases=1, clean=1, silent=1)),
         (marks(*FOUND, failure=CaseFailure("timeout", "Late.")), Counts()),
         (marks(failure=CaseFailure("timeout", "Late.")), Counts()),
     ],
 )
 def test_case_is_counted_by_its_result(one: CaseResult, expected: Counts) -> None:
     assert one.counts == expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "precision", "f1", "adjusted_precision", "adjusted_f1"),
+    [
+        (Counts(), 1.0, 1.0, 1.0, 1.0),
+        (Counts(noise=1, accepted=1), 0.0, 0.0, 1.0, 1.0),
+        (Counts(noise=2, accepted=1), 0.0, 0.0, 0.5, 2 / 3),
+        (Counts(missed=1, noise=1, accepted=1), 0.0, 0.0, 1.0, 0.0),
+        (Counts(missed=1, noise=1), 0.0, 0.0, 0.0, 0.0),
+        (Counts(matched=1, missed=1, noise=2, accepted=1), 1 / 3, 2 / 5, 2 / 3, 4 / 7),
+    ],
+)
+def test_accepted_findings_are_no_noise_in_the_adjusted_figures(
+    counts: Counts, precision: float, f1: float, adjusted_precision: float, adjusted_f1: float
+) -> None:
+    assert (counts.precision, counts.f1) == pytest.approx((precision, f1))
+    assert (counts.adjusted_precision, counts.adjusted_f1) == pytest.approx((adjusted_precision, adjusted_f1))
+
+
+@given(st.tuples(*[st.integers(0, 9)] * 3))
+def test_without_accepted_findings_both_kinds_of_figures_are_equal(numbers: tuple[int, int, int]) -> None:
+    counts = Counts(1, 0, 0, *numbers)
+    assert counts.adjusted_precision == counts.precision
+    assert counts.adjusted_f1 == pytest.approx(counts.f1)
 
 
 def test_no_noise_and_no_share_without_cases() -> None:

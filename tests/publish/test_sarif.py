@@ -18,7 +18,7 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]  # it shi
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.review import Coverage, FileCoverage, Review, ReviewFault, SkipReason
-from hunkwise.publish.sarif import MOST_RESULTS, as_sarif
+from hunkwise.publish.sarif import MOST_RESULTS, as_sarif, with_root
 from tests.publish.drafts import rendered
 from tests.publish.samples import HEAD, anchor, clean, finding, review
 
@@ -69,6 +69,18 @@ def test_run_has_tool_repository_and_commit() -> None:
     ]
     assert run["results"] == []
     assert run["invocations"] == [{"executionSuccessful": True, "toolExecutionNotifications": []}]
+
+
+def test_log_for_an_editor_has_the_root_of_its_relative_paths(tmp_path: Path) -> None:
+    log = as_sarif(clean(review(finding(at=anchor(2)))), repository="", server_url="", version="1.2.3")
+    local = with_root(log, tmp_path / "a checkout")
+    assert [fault.message for fault in validator().iter_errors(local)] == []
+    (run,) = local["runs"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    base = run["originalUriBaseIds"][place["artifactLocation"]["uriBaseId"]]["uri"]
+    path = unquote_to_bytes(urlsplit(base + place["artifactLocation"]["uri"]).path).decode()
+    assert path == f"{tmp_path}/a checkout/src/a.py"
+    assert "originalUriBaseIds" not in log["runs"][0]
 
 
 @pytest.mark.parametrize("missing", [{"repository": ""}, {"server_url": ""}])

@@ -130,7 +130,11 @@ class Action:
         signals.raise_on_second()
         from hunkwise.commands.pull_request import PullRequestReview
 
-        review = PullRequestReview(environment, inputs, self._started, signals, runner.log)
+        def log_progress(done: int, total: int) -> None:
+            if done:
+                runner.log(f"Reviewed {done} of {total} parts of the change.")
+
+        review = PullRequestReview(environment, inputs, self._started, signals, log_progress)
         return review.run(task, self._sidecar)
 
     def _start_sidecar(self, inputs: Inputs) -> Sidecar | list[Address]:

@@ -29,8 +29,10 @@ from hunkwise.commands.backend import Backend, secrets_of, select_backend
 from hunkwise.commands.change_options import token_in, url_in
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.messages import print_message
+from hunkwise.commands.output import print_quickfix
+from hunkwise.commands.progress import progress
 from hunkwise.commands.signals import Signals
-from hunkwise.commands.terminal import console, progress, show_audit
+from hunkwise.commands.terminal import console, show_audit
 from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import refuse_unsafe
 from hunkwise.copilot.sidecar import Sidecar
@@ -44,8 +46,10 @@ from hunkwise.github.writer import Writer
 from hunkwise.publish.audit_files import AuditPlan, plan_json
 from hunkwise.publish.audit_issue import issue_body
 from hunkwise.publish.audit_report import report_json
+from hunkwise.publish.sarif import with_root
 from hunkwise.redaction import SecretScan, without_secrets
 from hunkwise.repository.git import Git
+from hunkwise.repository.trees import WorkingTree
 from hunkwise.settings.parsing import parse_config_path
 
 _REPOSITORY = re.compile(r"[\w-]{1,100}/[\w.-]{1,100}")
@@ -102,7 +106,7 @@ class _AuditCommand:
         )
         self._write(self._arguments.out, plan_json(plan))
         print(plan.matrix)
-        for note in plan.notes:
+        for note in plan.notes if not self._arguments.quiet else ():
             print_message(note)
         return ExitCode.REVIEWED
 
@@ -202,7 +206,7 @@ class _AuditCommand:
         sidecar.start()
         signals.raise_on_second()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-"))
-        with progress(console(stderr=True), "Reading") as report_progress:
+        with progress(console(stderr=True), "Reading", quiet=self._arguments.quiet) as report_progress:
             return audit.run(
                 plan,
                 shard,
@@ -222,12 +226,15 @@ class _AuditCommand:
                 values = report_json(report, outcome.merged.usage, outcome.merged.faults)
                 print(json.dumps(without_secrets(values, self._scan), indent=1))
             case "sarif":
-                print(json.dumps(outcome.sarif, indent=1))
+                root = WorkingTree(Path(self._arguments.repository)).root
+                print(json.dumps(with_root(outcome.sarif, root), indent=1))
             case "markdown":
                 print(self._scan.redacted(issue_body(report)))
+            case "quickfix":
+                print_quickfix((finding for finding, _ in report.open), outcome.merged.files)
             case _:
                 show_audit(report, outcome.merged.files, console())
-        if store.url:
+        if store.url and not self._arguments.quiet:
             print_message(f"The issue: {store.url}")
         for message in outcome.failed:
             print_message(message)

@@ -18,19 +18,26 @@ logger = logging.getLogger(__name__)
 class Journal:
     """Appends findings to a file, one JSON object per line. If that fails, it warns once, and the review continues.
 
-    A line for which `holds_secret` is true is not written.
+    A line for which `holds_secret` is true is not written. `listener` receives each other finding at once.
     """
 
-    def __init__(self, path: Path, holds_secret: Callable[[str], bool] = lambda _line: False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        holds_secret: Callable[[str], bool] = lambda _line: False,
+        listener: Callable[[Finding], None] = lambda _finding: None,
+    ) -> None:
         self._path = path
         self._holds_secret = holds_secret
+        self._listener = listener
         self._broken = False
 
     def __call__(self, finding: Finding) -> None:
-        if self._broken:
-            return
         line = json.dumps({**asdict(finding), "fingerprint": finding.fingerprint}, default=str)
         if self._holds_secret(line):
+            return
+        self._listener(finding)
+        if self._broken:
             return
         try:
             _make_folder(self._path.parent)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
+from hunkwise.commands.finding_stream import FindingStream
 from hunkwise.commands.journal import Journal
 from hunkwise.commands.publish import PublishedRun, Publisher
 from hunkwise.commands.signals import Signals
@@ -26,6 +27,7 @@ from hunkwise.domain.pull_request import CommitFiles, PullRequest
 from hunkwise.domain.review import Review
 from hunkwise.errors import Error, GitHubError, RepositoryError, SettingsError
 from hunkwise.files import read_bounded
+from hunkwise.flows.analysis import Progress
 from hunkwise.flows.fetch import FetchedPullRequest, MissingPatches, PullRequestFetch
 from hunkwise.flows.planning import select_files
 from hunkwise.flows.publish_plan import merge
@@ -187,16 +189,22 @@ class PullRequestReview:
         inputs: Inputs,
         started: float,
         signals: Signals,
-        log: Callable[[str], None],
+        progress: Progress,
+        stream: FindingStream | None = None,
         rules: CommitFiles | None = None,
     ) -> None:
-        """`rules`: see RepositoryReader."""
+        """`stream` writes the findings while they are found; `rules`: see RepositoryReader."""
         self._inputs = inputs
         self._started = started
         self._signals = signals
-        self._log = log
+        self._report_progress = progress
+        self._stream = stream
         self._reader = RepositoryReader(environment, inputs, started, rules)
-        self._journal = Journal(environment.reports.inside / "journal.jsonl", self._reader.scan.found_in)
+        self._journal = Journal(
+            environment.reports.inside / "journal.jsonl",
+            self._reader.scan.found_in,
+            *([stream.add] if stream else []),
+        )
         self._publisher: Publisher | None = None
 
     def run(
@@ -239,8 +247,8 @@ class PullRequestReview:
     def _progress(self, done: int, total: int) -> None:
         publisher = self._publisher
         assert publisher is not None, "no question is asked before _fetch has set it"
+        self._report_progress(done, total)
         if done:
-            self._log(f"Reviewed {done} of {total} parts of the change.")
             publisher.progress(done, total)
         else:
             publisher.begin()
@@ -263,6 +271,8 @@ class PullRequestReview:
             earlier_walkthrough=earlier.walkthrough,
             text_at_head=self._publisher.files.text,
         )
+        if self._stream is not None:
+            self._stream.start(request)
         return ReviewInput(request, head, self._reader.base(fetched.snapshot.pull_request))
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hunkwise.commands.backend import Backend, select_backend
+from hunkwise.commands.backend import Backend, secrets_of, select_backend
 from hunkwise.commands.change_options import RangeOptions, RequestedPullRequest, requested_pull_request
 from hunkwise.commands.messages import print_message
 from hunkwise.commands.signals import Signals
@@ -29,6 +27,8 @@ from hunkwise.settings.inputs import Inputs
 from hunkwise.settings.parsing import parse_config_path
 
 if TYPE_CHECKING:
+    from hunkwise.commands.finding_stream import FindingStream
+    from hunkwise.commands.local_range import LocalRange
     from hunkwise.commands.publish import PublishedRun
     from hunkwise.publish.conclusion import PublishedReview
 
@@ -56,9 +56,17 @@ def review(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCod
         signals.install()
         sidecar.start()
         signals.raise_on_second()
+        stream = _open_stream(environ, stack) if arguments.format == "jsonl" else None
         if wanted is not None:
-            return _review_pull_request(arguments, wanted, backend, sidecar, signals, started)
-        return _review_range(arguments, options, backend, sidecar, signals, started)
+            return _review_pull_request(arguments, wanted, backend, sidecar, signals, started, stream)
+        return _review_range(arguments, options, backend, sidecar, signals, started, stream)
+
+
+def _open_stream(environ: Mapping[str, str], stack: ExitStack) -> FindingStream:
+    from hunkwise.commands.finding_stream import FindingStream
+    from hunkwise.redaction import SecretScan
+
+    return stack.enter_context(FindingStream.open(SecretScan(secrets_of(environ))))
 
 
 def publish(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -95,15 +103,18 @@ def _review_range(
     sidecar: Sidecar,
     signals: Signals,
     started: float,
+    stream: FindingStream | None,
 ) -> ExitCode:
     from hunkwise.commands.journal import Journal
     from hunkwise.commands.local_range import read_range
-    from hunkwise.commands.terminal import console, progress
+    from hunkwise.commands.progress import progress
+    from hunkwise.commands.terminal import console
     from hunkwise.domain.model import Deadlines
     from hunkwise.flows.review import ReviewInput
     from hunkwise.publish.conclusion import Gates, PublishedReview, conclude
     from hunkwise.publish.placement import in_report
     from hunkwise.redaction import SecretScan
+    from hunkwise.repository.trees import WorkingTree
 
     overrides = {**backend.overrides(), **_overrides(arguments)}
     config_path = parse_config_path(arguments.config, "--config")
@@ -116,13 +127,8 @@ def _review_range(
         overridden=lambda config: config.with_overrides(overrides),
     )
     ready = local.ready
-    print_message(f"Reviewing {local.change}, with {backend.describe(ready.request.config.model_order)}.")
-    file = f"{config_path} of {local.rules}"
-    print_message(
-        f"Configuration: {file}." if local.configured else f"Configuration: defaults; there is no {file}."
-    )
-    for remark in local.remarks:
-        print_message(remark)
+    if not arguments.quiet:
+        _announce(local, config_path, backend)
     fetching: Future[ReviewInput] = Future()
     fetching.set_result(ready)
     from hunkwise.copilot.sdk_import import import_sdk
@@ -130,35 +136,47 @@ def _review_range(
     import_sdk()
     from hunkwise.commands.run import ReviewRun, RunBackend
 
+    scan = SecretScan([backend.provider.api_key] if backend.provider and backend.provider.api_key else [])
+    if stream is not None:
+        stream.start(ready.request)
     with (
         tempfile.TemporaryDirectory(prefix="hunkwise-") as folder,
-        progress(console(stderr=True)) as report_progress,
+        progress(console(stderr=True), quiet=arguments.quiet) as report_progress,
     ):
         run = ReviewRun(
             RunBackend(sidecar, backend.provider),
             fetching,
-            Journal(Path(folder) / "journal.jsonl"),
+            Journal(Path(folder) / "journal.jsonl", scan.found_in, *([stream.add] if stream else [])),
             report_progress,
             signals,
             started,
             Deadlines(started, ready.request.config.deadline),
-            SecretScan([backend.provider.api_key] if backend.provider and backend.provider.api_key else []),
+            scan,
         )
         result = asyncio.run(run.review())
     config = ready.request.config
     verdict = conclude(result, Gates(config.fail_on, None, config.min_coverage))
-    _print(
-        arguments.format,
-        PublishedReview(
-            result,
-            verdict,
-            in_report(result.findings),
-            repository=ready.request.snapshot.pull_request.repository,
-        ),
+    view = PublishedReview(
+        result,
+        verdict,
+        in_report(result.findings),
+        repository=ready.request.snapshot.pull_request.repository,
     )
+    _print(arguments.format, view, stream, WorkingTree(Path(arguments.repository)).root)
     for reason in verdict.reasons:
         print_message(reason)
     return verdict.exit_code
+
+
+def _announce(local: LocalRange, config_path: str, backend: Backend) -> None:
+    """Says what is reviewed, with which model and configuration."""
+    print_message(
+        f"Reviewing {local.change}, with {backend.describe(local.ready.request.config.model_order)}."
+    )
+    defaults = "" if local.configured else "the defaults, since there is no "
+    print_message(f"Configuration: {defaults}{config_path} in {local.rules}.")
+    for remark in local.remarks:
+        print_message(remark)
 
 
 def _review_pull_request(
@@ -168,8 +186,11 @@ def _review_pull_request(
     sidecar: Sidecar,
     signals: Signals,
     started: float,
+    stream: FindingStream | None,
 ) -> ExitCode:
+    from hunkwise.commands.progress import progress
     from hunkwise.commands.pull_request import PullRequestReview
+    from hunkwise.commands.terminal import console
     from hunkwise.repository.trees import WorkingTree
 
     for read in (backend.overrides, lambda: _overrides(arguments)):
@@ -186,17 +207,21 @@ def _review_pull_request(
         },
     )
     checkout = Path(arguments.repository)
-    with tempfile.TemporaryDirectory(prefix="hunkwise-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="hunkwise-") as folder,
+        progress(console(stderr=True), quiet=arguments.quiet) as report_progress,
+    ):
         environment = _environment(wanted, Path(folder), checkout if checkout.is_dir() else None)
         task = ReviewTask(wanted.repository, wanted.number, None, None, fork=False, action=_LOCAL)
         tree = WorkingTree(checkout) if _uses_working_tree(arguments, wanted) else None
         models = [name.strip() for name in (backend.model or "").split(",") if name.strip()]
-        print_message(f"Reviewing {wanted.repository}#{wanted.number} with {backend.describe(models)}.")
-        file, base = f"{inputs.config_path} of the working tree", "that of the pull request's base"
-        print_message(f"Configuration: {file if tree is not None else base}.")
-        work = PullRequestReview(environment, inputs, started, signals, print_message, tree)
+        file, base = f"{inputs.config_path} in the working tree", "that of the pull request's base"
+        if not arguments.quiet:
+            print_message(f"Reviewing {wanted.repository}#{wanted.number} with {backend.describe(models)}.")
+            print_message(f"Configuration: {file if tree is not None else base}.")
+        work = PullRequestReview(environment, inputs, started, signals, report_progress, stream, tree)
         finished = work.run(task, sidecar, demo=backend.demo)
-    return _report(arguments.format, finished)
+    return _report(arguments.format, finished, stream)
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
@@ -214,36 +239,20 @@ def _uses_working_tree(arguments: argparse.Namespace, wanted: RequestedPullReque
     return wanted.in_clone and not arguments.at_base and not arguments.post
 
 
-def _report(kind: str, finished: PublishedRun | NothingToDo) -> ExitCode:
+def _report(kind: str, finished: PublishedRun | NothingToDo, stream: FindingStream | None = None) -> ExitCode:
     if isinstance(finished, NothingToDo):
         print_message(finished.why)
         return ExitCode.REVIEWED
-    _print(kind, finished.view)
+    _print(kind, finished.view, stream)
     for message in dict.fromkeys((*finished.errors, *finished.warnings)):
         print_message(message)
     return finished.exit_code
 
 
-def _print(kind: str, view: PublishedReview) -> None:
-    from hunkwise import __version__
-    from hunkwise.commands.terminal import console, show
-    from hunkwise.publish.documents import job_summary
-    from hunkwise.publish.report import as_json
-    from hunkwise.publish.sarif import as_sarif
+def _print(kind: str, view: PublishedReview, stream: FindingStream | None, root: Path | None = None) -> None:
+    from hunkwise.commands.output import print_review
 
-    match kind:
-        case "json":
-            print(_json(as_json(view)))
-        case "sarif":
-            where = {"repository": view.repository, "server_url": view.server_url}
-            print(_json(as_sarif(view.review, **where, version=__version__)))
-        case "markdown":
-            print(job_summary(view).text)
-        case _:
-            show(view.review, console(), view.posted.review_url)
-
-
-def _json(contents: object) -> str:
-    """Returns indented JSON, with escapes if the terminal cannot show Unicode."""
-    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    return json.dumps(contents, indent=1, ensure_ascii=not unicode)
+    if stream is not None:
+        stream.finish(view)
+    else:
+        print_review(kind, view, root)

@@ -161,9 +161,8 @@ def enable_collection() -> None:
 
 @dataclass(frozen=True)
 class EvalBackend:
-    """The provider, models and recording of an evaluation."""
+    """The models and the recording of one run of an evaluation."""
 
-    provider: Provider | None
     models: Sequence[str | None]
     judge: str | None
     minutes: float
@@ -173,16 +172,29 @@ class EvalBackend:
 
 
 @asynccontextmanager
-async def connect_models(sidecar: Sidecar, settings: EvalBackend) -> AsyncIterator[LiveModels]:
-    """Connects to the CLI. Raises ModelError where it does not answer, or Copilot does not offer the judge."""
-    async with connected(sidecar, copilot=settings.provider is None) as connection:
-        if settings.provider is not None:
-            yield LiveModels(connection, ModelSource(provider_config(settings.provider)), settings)
+async def connect_models(
+    sidecar: Sidecar, provider: Provider | None, runs: Sequence[EvalBackend]
+) -> AsyncIterator[tuple[LiveModels, ...]]:
+    """Connects to the CLI, and yields the models of each run.
+
+    Raises ModelError where the CLI does not answer, or Copilot does not offer a model or a judge.
+    """
+    async with connected(sidecar, copilot=provider is None) as connection:
+        if provider is not None:
+            source = ModelSource(provider_config(provider))
+            yield tuple(LiveModels(connection, source, settings) for settings in runs)
             return
-        offered = await preflight(connection, settings.models)
-        if settings.judge is not None and settings.judge not in offered:
-            raise not_offered((settings.judge,), offered)
-        yield LiveModels(connection, ModelSource(None, offered), settings)
+        sources = [await _offered_models(connection, settings) for settings in runs]
+        yield tuple(
+            LiveModels(connection, source, settings) for source, settings in zip(sources, runs, strict=True)
+        )
+
+
+async def _offered_models(connection: CopilotConnection, settings: EvalBackend) -> ModelSource:
+    offered = await preflight(connection, settings.models)
+    if settings.judge is not None and settings.judge not in offered:
+        raise not_offered((settings.judge,), offered)
+    return ModelSource(None, offered)
 
 
 @dataclass

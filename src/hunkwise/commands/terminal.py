@@ -1,29 +1,20 @@
-"""Prints the report of a local review to a terminal, and a progress bar before it."""
+"""Prints reviews and audits for people: with colours and in its width on a terminal, as plain lines elsewhere."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.syntax import Syntax
 from rich.text import Text
 
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import UNVERIFIED, Finding, Severity
-from hunkwise.domain.review import Coverage, Review
+from hunkwise.domain.review import Coverage, FileCoverage, Review, Suppression
 from hunkwise.domain.text import count, cut, plain
-from hunkwise.flows.analysis import Progress as ProgressCallback
 from hunkwise.publish.audit_issue import AuditReport
 from hunkwise.publish.sections import check_of, tally
 
@@ -37,7 +28,10 @@ _AROUND = 2
 """Number of lines shown before and after an anchored one."""
 _MOST_LINES = 40
 """Maximum number of code lines shown for one finding."""
-_DEMO = Text("This is the demo: fixed rules, not a model. See the README for real ones.", style="magenta")
+_DEMO = Text(
+    "This is the demo: fixed rules, not a model. Set COPILOT_GITHUB_TOKEN to use a real model.",
+    style="magenta",
+)
 _MOST_FOLDERS = 10
 _LINE_WIDTH = 400
 """Maximum number of characters shown of one line: lexers are slow on long ones, and the code is untrusted."""
@@ -54,23 +48,57 @@ def console(*, stderr: bool = False) -> Console:
     return _Terminal(highlight=False, stderr=stderr)
 
 
-@contextmanager
-def progress(console: Console, verb: str = "Reviewing") -> Iterator[ProgressCallback]:
-    """Shows a progress bar of the questions to the model, or nothing if the output is not a terminal."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn(verb),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("review", total=None)
+@dataclass(frozen=True)
+class _Excerpt:
+    """Lines of code with their numbers, those of a finding marked."""
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+    path: str
+    first: int
+    rows: tuple[str, ...]
+    marked: range
 
-        yield update
+    @property
+    def highlighted(self) -> Syntax:
+        return Syntax(
+            "\n".join(self.rows),
+            Syntax.guess_lexer(self.path),
+            line_numbers=True,
+            start_line=self.first,
+            highlight_lines=set(self.marked),
+            word_wrap=True,
+            background_color="default",
+        )
+
+    @property
+    def plain(self) -> str:
+        width = len(str(self.first + len(self.rows) - 1))
+        return "\n".join(
+            f"{'❱' if number in self.marked else ' '} {number:>{width}} {row}"
+            for number, row in enumerate(self.rows, self.first)
+        )
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Text or code, and the number of columns by which it is indented."""
+
+    content: Text | _Excerpt
+    indent: int = 0
+
+
+def _print(console: Console, blocks: Iterable[_Block]) -> None:
+    """Prints the blocks; where that is no terminal, lines are as long as they are and have no spaces at their ends."""
+    for block in blocks:
+        content = block.content
+        if not console.is_terminal:
+            for line in content.plain.split("\n"):
+                console.file.write(f"{' ' * block.indent}{line}".rstrip() + "\n")
+            continue
+        shown = content if isinstance(content, Text) else content.highlighted
+        console.print(Padding(shown, (0, 0, 0, block.indent), expand=False) if block.indent else shown)
+
+
+_SPACE = _Block(Text())
 
 
 def show(review: Review, console: Console, review_url: str | None = None) -> None:
@@ -78,19 +106,23 @@ def show(review: Review, console: Console, review_url: str | None = None) -> Non
 
     All untrusted text passes `plain`, which removes escape sequences.
     """
+    _print(console, _review_blocks(review, review_url))
+
+
+def _review_blocks(review: Review, review_url: str | None) -> Iterator[_Block]:
     files = by_path(review.files)
     ordered = sorted(
         review.findings, key=lambda finding: (-finding.severity, finding.path, finding.anchor is None)
     )
     for finding in ordered:
-        console.print(_finding(finding, files.get(finding.path)))
-        console.print()
+        yield from _finding(finding, files.get(finding.path))
+        yield _SPACE
     if summary := _summary_text(review):
-        console.print(Text(summary))
-        console.print()
-    console.print(_conclusion(review))
+        yield _Block(Text(summary))
+        yield _SPACE
+    yield from _conclusion(review)
     if review_url is not None:
-        console.print(Text(plain(f"The review: {review_url}")))
+        yield _Block(Text(plain(f"View the review: {review_url}")))
 
 
 def _summary_text(review: Review) -> str:
@@ -101,11 +133,11 @@ def _summary_text(review: Review) -> str:
         lines += [f"  {area.area}: {area.what} {area.why}".rstrip() for area in walkthrough.areas]
         if walkthrough.risk is not None:
             risk = walkthrough.risk
-            lines.append(f"  Risk, as the model sees it: {risk.level}. {risk.why}".rstrip())
+            lines.append(f"  Risk: {risk.level} (AI estimate). {risk.why}".rstrip())
     return "\n".join(plain(line) for line in lines)
 
 
-def _finding(finding: Finding, file: FileDiff | None) -> Group:
+def _finding(finding: Finding, file: FileDiff | None) -> Iterator[_Block]:
     head = Text.assemble(
         (f" {finding.severity.label} ", _STYLES[finding.severity]),
         " ",
@@ -114,14 +146,14 @@ def _finding(finding: Finding, file: FileDiff | None) -> Group:
     place = Text(_place(finding), style="blue")
     if finding.check in UNVERIFIED:
         place.append(f" ({check_of(finding)})", style="dim")
-    parts: list[RenderableType] = [head, Padding(place, (0, 0, 0, 2), expand=False)]
+    yield _Block(head)
+    yield _Block(place, 2)
     if finding.anchor is not None and file is not None:
-        parts.append(Padding(_code(finding, file), (0, 0, 0, 2), expand=False))
-    parts.append(Padding(Text(plain(finding.body)), (0, 0, 0, 2), expand=False))
+        yield _Block(_code(finding, file), 2)
+    yield _Block(Text(plain(finding.body)), 2)
     if finding.suggestion is not None:
-        parts.append(Padding(Text("Suggestion:", style="green"), (0, 0, 0, 2), expand=False))
-        parts.append(Padding(Text(plain(finding.suggestion), style="green"), (0, 0, 0, 4), expand=False))
-    return Group(*parts)
+        yield _Block(Text("Suggestion:", style="green"), 2)
+        yield _Block(Text(plain(finding.suggestion), style="green"), 4)
 
 
 def _place(finding: Finding) -> str:
@@ -138,7 +170,7 @@ def _place(finding: Finding) -> str:
     return f"{plain(anchor.path)}:{first}{anchor.line}{old}"
 
 
-def _code(finding: Finding, file: FileDiff) -> Syntax | Text:
+def _code(finding: Finding, file: FileDiff) -> _Excerpt | Text:
     anchor = finding.anchor
     assert anchor is not None, "the caller checks it"
     lines = file.lines_by_side[anchor.side]
@@ -146,30 +178,20 @@ def _code(finding: Finding, file: FileDiff) -> Syntax | Text:
     numbers = [number for number in around if number in lines][:_MOST_LINES]
     if not numbers or numbers != list(range(numbers[0], numbers[-1] + 1)):
         return Text("\n".join(_row(line) for line in anchor.code.split("\n")[:_MOST_LINES]))
-    code = "\n".join(_row(lines[number].text) for number in numbers)
-    return Syntax(
-        code,
-        Syntax.guess_lexer(file.path),
-        line_numbers=True,
-        start_line=numbers[0],
-        highlight_lines=set(anchor.lines),
-        word_wrap=True,
-        background_color="default",
-    )
+    rows = tuple(_row(lines[number].text) for number in numbers)
+    return _Excerpt(file.path, numbers[0], rows, anchor.lines)
 
 
 def _row(text: str) -> str:
     return cut(plain(text).replace("\n", " "), _LINE_WIDTH)
 
 
-def _conclusion(review: Review) -> Group:
+def _conclusion(review: Review) -> Iterator[_Block]:
     checked = tally(review)
-    opinion = [Text(f"Second opinion: {checked}.")] if checked else []
+    opinion = [Text(f"Double-checked: {checked}.")] if checked else []
     lines = [Text(_counts(review), style="bold"), *opinion, Text(_coverage(review.coverage))]
     left_out = [file for file in review.coverage.files if file.reason is not None]
-    lines += [
-        Text(f"  not reviewed: {plain(file.path)} ({file.reason})", style="dim") for file in left_out[:20]
-    ]
+    lines += [Text(_left_out(file), style="dim") for file in left_out[:20]]
     if len(left_out) > 20:
         lines.append(Text(f"  and {len(left_out) - 20} more", style="dim"))
     lines += [Text(plain(f"! {fault.message} {fault.hint}".rstrip()), style="red") for fault in review.faults]
@@ -182,17 +204,23 @@ def _conclusion(review: Review) -> Group:
     lines.append(Text(f"{cost}, {review.seconds:.1f} s.", style="dim"))
     if review.demo:
         lines.append(_DEMO)
-    return Group(*lines)
+    yield from map(_Block, lines)
 
 
 def _counts(review: Review) -> str:
-    if not review.findings:
-        return (
-            "Nothing was found in what was reviewed."
-            if review.coverage.reviewed_lines
-            else "Nothing was reviewed."
-        )
-    return _count_findings(review.findings)
+    if review.findings:
+        return _count_findings(review.findings)
+    if not review.coverage.reviewed_lines:
+        return "Nothing was reviewed."
+    kinds = {entry.kind for entry in review.suppressed}
+    if kinds and Suppression.NOT_WORTH_COMMENT not in kinds:
+        return "No findings: the second check ruled out everything that was reported."
+    return "No findings." if review.coverage.complete else "No findings in the lines that were reviewed."
+
+
+def _left_out(file: FileCoverage) -> str:
+    word = "skipped" if file.reason is not None and file.reason.deliberate else "not fully reviewed"
+    return f"  {word}: {plain(file.path)} ({file.reason})"
 
 
 def _count_findings(findings: Sequence[Finding]) -> str:
@@ -209,18 +237,19 @@ def _coverage(coverage: Coverage) -> str:
 
 def show_audit(report: AuditReport, files: Sequence[FileDiff], console: Console) -> None:
     """Prints the open findings of an audit, the most severe first, then what was read and what was not."""
-    by_file = by_path(files)
+    _print(console, _audit_blocks(report, by_path(files)))
+
+
+def _audit_blocks(report: AuditReport, files: Mapping[str, FileDiff]) -> Iterator[_Block]:
     for finding, entry in report.open:
-        console.print(_finding(finding, by_file.get(finding.path)))
+        yield from _finding(finding, files.get(finding.path))
         since = "new" if entry.fingerprint in report.new else f"since {entry.first}"
-        console.print(
-            Padding(Text(f"{since} · {entry.fingerprint}", style="dim"), (0, 0, 0, 2), expand=False)
-        )
-        console.print()
-    console.print(_audit_conclusion(report))
+        yield _Block(Text(f"{since} · {entry.fingerprint}", style="dim"), 2)
+        yield _SPACE
+    yield from _audit_conclusion(report)
 
 
-def _audit_conclusion(report: AuditReport) -> Group:
+def _audit_conclusion(report: AuditReport) -> Iterator[_Block]:
     findings = [finding for finding, _ in report.open]
     new = len(report.new_findings)
     summary = _count_findings(findings) if findings else "No open findings in the files that were read."
@@ -251,4 +280,4 @@ def _audit_conclusion(report: AuditReport) -> Group:
     lines.append(Text(f"{spent}.", style="dim"))
     if report.demo:
         lines.append(_DEMO)
-    return Group(*lines)
+    yield from map(_Block, lines)

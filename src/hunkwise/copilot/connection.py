@@ -17,7 +17,7 @@ from copilot import CopilotClient, CopilotSession, RuntimeConnection
 from copilot.session import ProviderConfig
 
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
-from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
+from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, install_hint
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
@@ -257,7 +257,7 @@ async def connect(
                 reason = " ".join(str(error).split())[:400].rstrip(".")
             message = f"The Copilot CLI could not be reached: {reason}."
             raise fault(ModelKind.SIDECAR, message, provider=False) from error
-        _check_version(status.version)
+        _check_version(status.version, own=sidecar is not None)
         stack.pop_all()
     connection = CopilotConnection(client, status.version, sidecar, heartbeat)
     connection.watch()
@@ -271,13 +271,17 @@ async def _close(client: CopilotClient) -> None:
             await client.force_stop()
 
 
-def _check_version(version: str) -> None:
+def _check_version(version: str, *, own: bool) -> None:
+    """`own`: it was started here. Raises ModelError (SIDECAR) for a version that is too old."""
     match = _VERSION.match(version)
     if match and tuple(int(part) for part in match.groups()) < _OLDEST_VERSION:
+        oldest = ".".join(map(str, _OLDEST_VERSION))
         raise ModelError(
             ModelKind.SIDECAR,
-            f"The Copilot CLI is version {version}, which is known to hang.",
-            f"Install @github/copilot {CLI_VERSION}, the version that hunkwise is tested with.",
+            f"The Copilot CLI is version {version}, which is known to hang; hunkwise needs {oldest} or newer.",
+            install_hint()
+            if own
+            else f"Install @github/copilot {CLI_VERSION}, the version that hunkwise is tested with.",
         )
     if version != CLI_VERSION:
         logger.warning("The Copilot CLI is version %s; hunkwise is tested with %s.", version, CLI_VERSION)
@@ -315,6 +319,17 @@ def not_offered(models: Sequence[str | None], offered: Collection[str]) -> Model
     return fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
 
 
+async def _connect_own(sidecar: Sidecar) -> CopilotConnection:
+    """Connects to our sidecar; tries its fallback program if the first one is too old, or cannot be used otherwise."""
+    while True:
+        address = await sidecar.ready()
+        try:
+            return await connect(BoundedClient(address), sidecar)
+        except ModelError as failure:
+            if not sidecar.fall_back(failure):
+                raise
+
+
 @asynccontextmanager
 async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> AsyncIterator[CopilotConnection]:
     """Provides a connection to our sidecar, or to the first of several addresses that answers.
@@ -322,7 +337,7 @@ async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> Asy
     `copilot`: Copilot is the provider, so its token is verified before anything is spent. Raises ModelError.
     """
     if isinstance(where, Sidecar):
-        connection = await connect(BoundedClient(await where.ready()), where)
+        connection = await _connect_own(where)
     else:
         connection = await connect_to_first(where)
     try:

@@ -24,7 +24,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hunkwise.copilot.find_cli import CliCommand
+from hunkwise.copilot.find_cli import CliCommand, install_hint
 from hunkwise.copilot.isolation import Credential, Isolation, isolation, isolation_error, sidecar_environment
 from hunkwise.copilot.procfs import end_stragglers, end_user, listens, listens_as
 from hunkwise.domain.model import Deadline
@@ -324,9 +324,9 @@ class Sidecar:
             failure = ModelError(
                 ModelKind.SIDECAR,
                 f"The Copilot CLI could not be started: {error}.",
-                "Run `make setup` again, or look at the space on the disk and the rights of its folder.",
+                f"Look at the space on the disk and the rights of its folder. {install_hint()}",
             )
-            if not self._fall_back(failure):
+            if not self.fall_back(failure):
                 raise failure from error
 
     async def ready(self) -> Address:
@@ -340,10 +340,14 @@ class Sidecar:
                 port = await self._cli.port(self._start_seconds)
                 return Address("127.0.0.1", port, self._cli.connection_token)
             except ModelError as failure:
-                if not self._fall_back(failure):
+                if not self.fall_back(failure):
                     raise
 
-    def _fall_back(self, failure: ModelError) -> bool:
+    def fall_back(self, failure: ModelError) -> bool:
+        """Starts the fallback program in place of one that failed; returns False if there is none. Raises as `start`.
+
+        Run it on the main thread.
+        """
         fallback = self._command.instead
         if fallback is None:
             return False

@@ -128,6 +128,7 @@ class _Checkup:
     def _machine(self, settings: ReviewSettings | None) -> Iterator[Check]:
         job = is_job(self.environ)
         yield machine.python_check()
+        yield from machine.system_checks(sys.platform)
         yield machine.git_check(git_version, needed=not job)
         yield machine.temporary_check(self.environ)
         if settings is not None and settings.environment is not None:

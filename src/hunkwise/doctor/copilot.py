@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import os
 import ssl
 import time
 import urllib.error
@@ -16,8 +15,9 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from hunkwise.commands.signals import Signals, quiet_loop, recorded_signals
+from hunkwise.copilot.cli_download import tls_context
 from hunkwise.copilot.connection import CopilotConnection, connected, preflight
-from hunkwise.copilot.find_cli import CliCommand
+from hunkwise.copilot.find_cli import CliCommand, install_hint
 from hunkwise.copilot.isolation import Credential
 from hunkwise.copilot.procfs import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
@@ -59,8 +59,8 @@ class CliStatus:
 def program_checks(seen: CliStatus, cli: str, sdk: str) -> Iterator[Check]:
     """Checks the program, its start time, and whether its versions are `cli` and `sdk`, which were tested together."""
     if seen.not_first:
-        message = f"{seen.program} listens, because the program before it does not: {seen.not_first}"
-        yield warning("Program", message, "Run `make setup` again; in the image, report it.")
+        message = f"{seen.program} is used, because the program before it cannot be: {seen.not_first}"
+        yield warning("Program", message, f"{install_hint()} In the image, report it.")
     else:
         yield ok("Program", seen.program)
     if seen.seconds is not None and seen.seconds > _SLOW:
@@ -73,7 +73,9 @@ def program_checks(seen: CliStatus, cli: str, sdk: str) -> Iterator[Check]:
         yield ok("Versions", f"{pair}, which were measured together")
     else:
         message = f"{pair}; hunkwise is tested with CLI {cli} and SDK {sdk}."
-        yield warning("Versions", message, "Run `make setup`, and remove COPILOT_CLI_PATH where it is set.")
+        yield warning(
+            "Versions", message, f"{install_hint()} COPILOT_CLI_PATH, where it is set, is used first."
+        )
 
 
 def copilot_checks(seen: CliStatus, model: str | None) -> Iterator[Check]:
@@ -145,7 +147,7 @@ def _request_status(base_url: str, environ: Mapping[str, str]) -> int:
     """Returns the HTTP status, also of an error or a redirect. Raises URLError, and the socket's errors."""
     request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "hunkwise"})  # noqa: S310  # http or https: settings.parsing
     opener = urllib.request.build_opener(
-        _NoRedirects, urllib.request.HTTPSHandler(context=_tls_context(environ))
+        _NoRedirects, urllib.request.HTTPSHandler(context=tls_context(environ))
     )
     try:
         with opener.open(request, timeout=_PROVIDER_SECONDS) as answer:
@@ -153,15 +155,6 @@ def _request_status(base_url: str, environ: Mapping[str, str]) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
-
-
-def _tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Returns a context with the certificates that the CLI uses. Raises OSError if their file cannot be read."""
-    context = ssl.create_default_context()  # uses SSL_CERT_FILE and SSL_CERT_DIR
-    more = environ.get("NODE_EXTRA_CA_CERTS")
-    if more and os.path.isfile(more):  # noqa: PTH113  # Node ignores one that is missing, and so do we
-        context.load_verify_locations(more)
-    return context
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -81,6 +81,18 @@ def python_check() -> Check:
     return ok("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
+MACOS_LOSSES = (
+    "on macOS the memory of the CLI, git and workers is not limited, nobody verifies that the port is the CLI's own, "
+    "and after `kill -9` of hunkwise, or where the CLI starts processes in other groups, these go on running"
+)
+
+
+def system_checks(system: str) -> Iterator[Check]:
+    """Reports what is missing on a system (as in `sys.platform`); nothing on Linux, where all of it is there."""
+    if system == "darwin":
+        yield warning("System", f"{MACOS_LOSSES}.", "Where this matters, use the container image.")
+
+
 def git_check(version: Callable[[], str], *, needed: bool) -> Check:
     """Checks whether git is installed and new enough.
 

@@ -53,7 +53,10 @@ class Case:
     @property
     def digest(self) -> str:
         """Digest of the expectations and all files of the case, 16 hex digits."""
-        whole = sha256(json.dumps(self.golden.model_dump(), sort_keys=True).encode("ascii"))
+        expected = self.golden.model_dump()
+        if not expected.get("accept"):
+            expected.pop("accept", None)  # so that reports from before there was this key can be compared
+        whole = sha256(json.dumps(expected, sort_keys=True).encode("ascii"))
         for tree in (self.base, self.head or {}):
             for path, content in sorted(tree.items()):
                 name = path.encode("utf-8", "surrogateescape")
@@ -188,7 +191,7 @@ GOLDEN: Final = "golden.json"
 QUESTION: Final = "question.json"
 DIFF: Final = "change.diff"
 RECORDING: Final = "recording.json"
-"""A folder with this file is a recording, not a case."""
+"""A folder with this file, or with folders that have it, is a recording, not a case."""
 MAX_CASES: Final = 500
 MAX_DIFF: Final = 4_000_000
 """Bytes."""
@@ -232,10 +235,17 @@ def read_cases(folder: Path) -> tuple[Case, ...]:
 
 
 def _may_be_case(path: Path) -> bool:
-    """Returns True for a folder or a symbolic link, except hidden ones and recordings."""
+    """Returns True for a folder or a symbolic link, except hidden ones and recordings of one run or several."""
     if path.name.startswith("."):
         return False
-    return path.is_symlink() or (path.is_dir() and not (path / RECORDING).exists())
+    return path.is_symlink() or (path.is_dir() and not _is_recording(path))
+
+
+def _is_recording(folder: Path) -> bool:
+    if (folder / RECORDING).exists():
+        return True
+    is_case = any(os.path.lexists(folder / name) for name in (GOLDEN, QUESTION))
+    return not is_case and any(folder.glob(f"*/{RECORDING}"))
 
 
 def _size(case: Case | None) -> int:

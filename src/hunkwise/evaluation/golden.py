@@ -43,16 +43,25 @@ class CodePlace(CaseShape):
         return Side(self.side)
 
 
-class GoldenFinding(CodePlace):
-    """Something that a review of the case should find."""
+class AcceptedFinding(CodePlace):
+    """Something that is also true of the case, and that a review need not find."""
 
-    severity: SeverityLabel | None = Field(
-        default=None, description="How bad it is; agreement with it is reported, and is no condition."
-    )
     text: str = Field(
         min_length=1,
         max_length=4_000,
         description="What is wrong there, in the words that a judge compares with.",
+    )
+
+    @property
+    def level(self) -> Severity | None:
+        return None
+
+
+class GoldenFinding(AcceptedFinding):
+    """Something that a review of the case should find."""
+
+    severity: SeverityLabel | None = Field(
+        default=None, description="How bad it is; agreement with it is reported, and is no condition."
     )
 
     @property
@@ -76,6 +85,10 @@ class Golden(CaseShape):
     )
     findings: Annotated[tuple[GoldenFinding, ...], Field(strict=False, max_length=MAX_GOLDENS)] = Field(
         description="What should be found; an empty list for a clean change."
+    )
+    accept: Annotated[tuple[AcceptedFinding, ...], Field(strict=False, max_length=MAX_GOLDENS)] = Field(
+        default=(),
+        description="What is also true of the change: it need not be found, and is no noise in the adjusted figures.",
     )
 
     @property
@@ -111,10 +124,15 @@ _FORMAT: Final = CaseFormat(
         "window": f"a whole number from 0 to {MAX_WINDOW}",
         "findings": f"a list of up to {MAX_GOLDENS} objects, empty for a clean case",
         "findings[]": "an object with path, line and text",
+        "accept": f"a list of up to {MAX_GOLDENS} objects, as in findings and without severity",
+        "accept[]": "an object with path, line and text",
         "severity": listed(SEVERITY_LABELS),
         "text": "a text of 1 to 4,000 characters that says what is wrong there",
     },
-    keys={"findings": tuple(GoldenFinding.model_fields)},
+    keys={
+        "findings": tuple(GoldenFinding.model_fields),
+        "accept": tuple(AcceptedFinding.model_fields),
+    },
     choices={"severity": SEVERITY_LABELS, "side": SIDES},
     example='{"version": 1, "findings": []}',
 )
@@ -123,10 +141,16 @@ _FORMAT: Final = CaseFormat(
 def parse_golden(raw: bytes, path: str) -> tuple[Golden | None, list[str]]:
     """Returns the golden, or None and its faults as `path: findings[2]: …`. Never raises."""
     golden, faults = _FORMAT.parse(raw, path)
-    for index, finding in enumerate(golden.findings if golden else ()):
-        if fault := span_fault(finding):
-            faults.append(f"{path}: findings[{index}]: {fault}")
+    for key, place in (places_of(golden) if golden else {}).items():
+        if fault := span_fault(place):
+            faults.append(f"{path}: {key}: {fault}")
     return (None if faults else golden), faults
+
+
+def places_of(golden: Golden) -> dict[str, CodePlace]:
+    """Returns the places of the expected and the accepted findings, by their keys in the file."""
+    lists = {"findings": golden.findings, "accept": golden.accept}
+    return {f"{key}[{index}]": place for key, places in lists.items() for index, place in enumerate(places)}
 
 
 def span_fault(place: CodePlace) -> str:

@@ -16,8 +16,18 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Budget, Question, ReportTool, ToolReply
 from hunkwise.domain.text import count, visible
 from hunkwise.errors import ModelError
-from hunkwise.evaluation.golden import MAX_WINDOW, GoldenFinding
-from hunkwise.evaluation.scoring import Match, MatchSource, best, distance, lines_of, near_pairs
+from hunkwise.evaluation.golden import MAX_WINDOW, AcceptedFinding
+from hunkwise.evaluation.scoring import (
+    FindingMatches,
+    Match,
+    MatchSource,
+    Pair,
+    best,
+    distance,
+    lines_of,
+    near_pairs,
+    spare_pairs,
+)
 from hunkwise.flows.analysis import Ask
 from hunkwise.prompts.context import anchor, row
 from hunkwise.prompts.report_call import tool_schema
@@ -157,7 +167,7 @@ class Judge:
     failed: list[str] = field(default_factory=list)
     """The reasons for missing verdicts, one sentence each."""
 
-    async def same(self, golden: GoldenFinding, finding: Finding) -> bool | None:
+    async def same(self, golden: AcceptedFinding, finding: Finding) -> bool | None:
         """Returns whether both describe the same fault; None if the judge gave no verdict."""
         return await self._verdict(_Arguments, TOOL, _DESCRIPTION, _SYSTEM, self._text(golden, finding))
 
@@ -196,7 +206,7 @@ class Judge:
                 self.failed.append("The judge gave no verdict.")
         return verdict.value
 
-    def _text(self, golden: GoldenFinding, finding: Finding) -> str:
+    def _text(self, golden: AcceptedFinding, finding: Finding) -> str:
         return _PROMPT.format(
             path=json.dumps(golden.path),
             rows=self._rows(golden, finding),
@@ -207,7 +217,7 @@ class Judge:
             tool=TOOL,
         )
 
-    def _rows(self, golden: GoldenFinding, finding: Finding) -> str:
+    def _rows(self, golden: AcceptedFinding, finding: Finding) -> str:
         """Returns the rows of the file's diff around both places, each with its side and number."""
         file = self.files.get(golden.path)
         rows = [line for hunk in file.hunks for line in hunk.lines] if file else []
@@ -249,33 +259,23 @@ _PARALLEL: Final = 4
 _ELSEWHERE: Final = 1_000_000
 """The distance of pairs whose distance is not defined: on different sides, or without a line."""
 
-Pair = tuple[int, int]
-"""The indices of a golden and a finding."""
-
-
-@dataclass(frozen=True)
-class JudgedMatches:
-    """The matches, and notes on them for the reader."""
-
-    matches: tuple[Match, ...]
-    notes: tuple[str, ...] = ()
-
 
 @dataclass
 class JudgedMatcher:
     """Matches the findings of one case by the judge's verdicts."""
 
-    goldens: Sequence[GoldenFinding]
+    goldens: Sequence[AcceptedFinding]
     findings: Sequence[Finding]
     window: int
     judge: Judge
     _verdicts: dict[Pair, bool | None] = field(default_factory=dict)
 
-    async def matches(self) -> JudgedMatches:
+    async def matches(self) -> FindingMatches:
         """Judges pairs that are near first, then unmatched pairs of the same file; returns the matches.
 
         Where a verdict is missing, the place decides; the notes have the number of such pairs.
         """
+        failed_before = len(self.judge.failed)
         near = near_pairs(self.goldens, self.findings, self.window)
         first = best(self.goldens, self.findings, near)
         await self._ask(first.items())
@@ -288,10 +288,14 @@ class JudgedMatcher:
         accepted = {pair: rest[pair] for pair in candidates if self._is_match(pair, near=pair in near)}
         second = best(self.goldens, self.findings, accepted)
         pairs = sorted(confirmed | set(second.items()))
-        return JudgedMatches(
-            tuple(Match(*pair, self._source(pair)) for pair in pairs),
-            self._notes(len(rest) - len(candidates)),
-        )
+        matches = tuple(Match(*pair, self._source(pair)) for pair in pairs)
+        possible = {
+            pair: lines
+            for pair, lines in {**near, **accepted}.items()
+            if self._is_match(pair, near=pair in near)
+        }
+        notes = self._notes(self.judge.failed[failed_before:], len(rest) - len(candidates))
+        return FindingMatches(matches, spare_pairs(possible, matches), notes)
 
     def _unmatched_pairs(self, goldens: set[int], findings: set[int]) -> dict[Pair, int]:
         """Returns the distances of the unjudged pairs of the same file, without the matched goldens and findings."""
@@ -306,7 +310,7 @@ class JudgedMatcher:
         return distances
 
     def _is_match(self, pair: Pair, *, near: bool) -> bool:
-        verdict = self._verdicts[pair]
+        verdict = self._verdicts.get(pair)
         return near if verdict is None else verdict
 
     def _source(self, pair: Pair) -> MatchSource:
@@ -324,11 +328,11 @@ class JudgedMatcher:
             for pair in pairs:
                 group.create_task(judge(pair))
 
-    def _notes(self, unasked: int) -> tuple[str, ...]:
+    def _notes(self, failed: Sequence[str], unasked: int) -> tuple[str, ...]:
         notes = []
-        if missing := len(self.judge.failed):
+        if failed:
             notes.append(
-                f"The judge did not decide on {count(missing, 'pair')}, so the place did: {self.judge.failed[0]}"
+                f"The judge did not decide on {count(len(failed), 'pair')}, so the place did: {failed[0]}"
             )
         if unasked:
             notes.append(

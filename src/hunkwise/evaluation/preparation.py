@@ -11,7 +11,7 @@ from hunkwise.domain.diff import FileDiff, by_path
 from hunkwise.domain.pull_request import Instructions, PullRequest, Reply, SearchableCommit, Snapshot, Thread
 from hunkwise.errors import RepositoryError, SettingsError
 from hunkwise.evaluation.dataset import DIFF, Case
-from hunkwise.evaluation.golden import CodePlace, Golden
+from hunkwise.evaluation.golden import CodePlace, Golden, places_of
 from hunkwise.evaluation.question import ExpectedAnswer, ThreadText
 from hunkwise.flows.answering import AnswerRequest, prepare_answer
 from hunkwise.flows.review import PreparedReview, ReviewInput, ReviewRequest, prepare
@@ -42,6 +42,8 @@ class EvalSettings:
     templates: dict[str, str] = field(default_factory=dict)
     instructions: tuple[Instructions, ...] = ()
     demo: bool = False
+    min_confidence: float = 0.0
+    """The confidence, 0..1, below which findings do not count; findings without one do. Models are asked alike."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def _places(golden: Golden | ExpectedAnswer) -> dict[str, CodePlace]:
     """Returns the places in the case's file, by their keys in it."""
     if isinstance(golden, ExpectedAnswer):
         return {"thread": golden.thread} if golden.thread else {}
-    return {f"findings[{index}]": finding for index, finding in enumerate(golden.findings)}
+    return places_of(golden)
 
 
 def _place_fault(place: CodePlace, files: Mapping[str, FileDiff]) -> str | None:

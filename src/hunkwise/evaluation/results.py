@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
-from hunkwise.evaluation.golden import Golden, GoldenFinding
-from hunkwise.evaluation.scoring import Counts, Match, sum_counts, sum_usage
+from hunkwise.evaluation.golden import AcceptedFinding, Golden
+from hunkwise.evaluation.scoring import Counts, FindingMatches, Match, sum_counts, sum_usage
+from hunkwise.tracking.assignment import group_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class CaseFailure:
 
 @dataclass(frozen=True, slots=True)
 class ScoredGolden:
-    """A golden, and the finding that matches it."""
+    """An expected or accepted finding of the case, and the model's finding that matches it."""
 
     path: str
     line: int
@@ -31,9 +32,11 @@ class ScoredGolden:
     severity: str | None
     text: str
     finding: int | None = None
-    """The index of the finding; None if the golden was missed."""
+    """The index of the finding; None if there is none that counts."""
     by: str | None = None
     """`place` or `judge`."""
+    candidates: tuple[int, ...] = ()
+    """The indices of all findings that describe it, by preference; only the first one counts."""
 
     @property
     def met(self) -> bool:
@@ -55,6 +58,16 @@ class ScoredFinding:
     check: str | None = None
     golden: int | None = None
     """The index of the golden; None for noise."""
+    confidence: float | None = None
+    """0..1, as the model reported it."""
+    accept: int | None = None
+    """The index of the accepted finding that noise matches."""
+    counts: bool = True
+    """False if the confidence is below the run's `min-confidence`."""
+
+    def reaches(self, min_confidence: float) -> bool:
+        """Returns whether the confidence is at least this; a finding without one reaches every number."""
+        return self.confidence is None or self.confidence >= min_confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,30 @@ class CaseResult:
     failure: CaseFailure | None = None
     answer: ScoredAnswer | None = None
     """None in a case without a question."""
+    accept: tuple[ScoredGolden, ...] = ()
+    """What is also true of the case."""
+
+    def at(self, min_confidence: float) -> CaseResult:
+        """Returns the result if only findings of this confidence counted, from 0 to 1.
+
+        Where the finding that matches a golden does not count, the next one that describes it does.
+        """
+        left = {index for index, finding in enumerate(self.findings) if finding.reaches(min_confidence)}
+        counting = frozenset(left)
+        goldens, accept = (tuple(_rematch(one, left) for one in ones) for ones in (self.goldens, self.accept))
+        golden_of, accept_of = (
+            {one.finding: index for index, one in enumerate(ones)} for ones in (goldens, accept)
+        )
+        findings = tuple(
+            replace(
+                finding,
+                golden=golden_of.get(index),
+                accept=accept_of.get(index),
+                counts=index in counting,
+            )
+            for index, finding in enumerate(self.findings)
+        )
+        return replace(self, goldens=goldens, accept=accept, findings=findings)
 
     @property
     def expectations(self) -> tuple[ScoredGolden | ScoredStatement, ...]:
@@ -116,14 +153,16 @@ class CaseResult:
             return _statement_counts(self.answer.statements)
         matched = [golden for golden in self.goldens if golden.finding is not None]
         rated = [golden for golden in matched if golden.severity is not None]
-        noise = sum(1 for finding in self.findings if finding.golden is None)
+        findings = [finding for finding in self.findings if finding.counts]
+        noise = [finding for finding in findings if finding.golden is None]
         return Counts(
             cases=1,
             clean=int(self.clean),
-            silent=int(self.clean and not self.findings),
+            silent=int(self.clean and not findings),
             matched=len(matched),
             missed=len(self.goldens) - len(matched),
-            noise=noise,
+            noise=len(noise),
+            accepted=sum(1 for finding in noise if finding.accept is not None),
             rated=len(rated),
             agreed=sum(
                 1 for golden in rated if self.findings[golden.finding or 0].severity == golden.severity
@@ -142,30 +181,56 @@ def _statement_counts(statements: Sequence[ScoredStatement]) -> Counts:
     return Counts(cases=1, matched=sum(required), missed=required.count(False), noise=sum(forbidden))
 
 
+def _rematch(golden: ScoredGolden, left: set[int]) -> ScoredGolden:
+    """Returns the golden with its first candidate of those that are left, which is removed from them."""
+    # A report of an earlier version has no candidates.
+    candidates = golden.candidates or (() if golden.finding is None else (golden.finding,))
+    finding = next((index for index in candidates if index in left), None)
+    left.discard(-1 if finding is None else finding)
+    return replace(golden, finding=finding)
+
+
 def score(
-    expected: Golden, findings: Sequence[Finding], matches: Sequence[Match]
-) -> tuple[tuple[ScoredGolden, ...], tuple[ScoredFinding, ...]]:
-    """Returns goldens and findings in their order, each with its match."""
-    by_golden = {match.golden: match for match in matches}
-    by_finding = {match.finding: match.golden for match in matches}
-    goldens = tuple(_golden(golden, by_golden.get(index)) for index, golden in enumerate(expected.findings))
-    return goldens, tuple(_finding(finding, by_finding.get(index)) for index, finding in enumerate(findings))
+    expected: Golden, findings: Sequence[Finding], matches: FindingMatches, accepted: FindingMatches
+) -> tuple[tuple[ScoredGolden, ...], tuple[ScoredGolden, ...], tuple[ScoredFinding, ...]]:
+    """Returns the goldens, the accepted findings and the model's findings in their order, each with its match.
+
+    `matches` are those of the goldens, `accepted` those of the accepted findings with the rest of the findings.
+    """
+    golden_of, accept_of = (
+        {match.finding: match.golden for match in both.matches} for both in (matches, accepted)
+    )
+    scored = tuple(
+        _finding(finding, golden_of.get(index), accept_of.get(index))
+        for index, finding in enumerate(findings)
+    )
+    return _goldens(expected.findings, matches), _goldens(expected.accept, accepted), scored
 
 
-def _golden(golden: GoldenFinding, match: Match | None) -> ScoredGolden:
+def _goldens(goldens: Sequence[AcceptedFinding], matches: FindingMatches) -> tuple[ScoredGolden, ...]:
+    by_golden = {match.golden: match for match in matches.matches}
+    spare = group_by(matches.spare, lambda pair: pair[0])
+    return tuple(
+        _golden(golden, by_golden.get(index), [finding for _, finding in spare.get(index, ())])
+        for index, golden in enumerate(goldens)
+    )
+
+
+def _golden(golden: AcceptedFinding, match: Match | None, spare: Sequence[int]) -> ScoredGolden:
     return ScoredGolden(
         golden.path,
         golden.line,
         golden.end_line,
         golden.side,
-        golden.severity,
+        golden.level.label if golden.level else None,
         golden.text,
         match.finding if match else None,
         match.by.value if match else None,
+        (match.finding, *spare) if match else (),
     )
 
 
-def _finding(finding: Finding, golden: int | None) -> ScoredFinding:
+def _finding(finding: Finding, golden: int | None, accept: int | None) -> ScoredFinding:
     anchor = finding.anchor
     return ScoredFinding(
         finding.path,
@@ -178,6 +243,8 @@ def _finding(finding: Finding, golden: int | None) -> ScoredFinding:
         finding.prompt,
         finding.check.value if finding.check else None,
         golden,
+        finding.confidence,
+        accept,
     )
 
 
@@ -194,6 +261,15 @@ class Evaluation:
     """Digest of configuration, prompts and instructions; see evaluation.run."""
     seconds: float = 0.0
     """Seconds of the whole run, less than the sum over the cases if they ran in parallel."""
+    name: str = ""
+    """What tells this run from the others: its model and prompts."""
+    min_confidence: float = 0.0
+    """The confidence that a finding must have to count."""
+
+    def at(self, min_confidence: float) -> Evaluation:
+        """Returns the evaluation if only findings of this confidence counted."""
+        results = tuple(result.at(min_confidence) for result in self.results)
+        return replace(self, results=results, min_confidence=min_confidence)
 
     @cached_property
     def counts(self) -> Counts:

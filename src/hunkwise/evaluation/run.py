@@ -25,13 +25,13 @@ from hunkwise.domain.review import Review, Usage
 from hunkwise.errors import Error, ModelError, ModelKind
 from hunkwise.evaluation.cassette import ReplayModel
 from hunkwise.evaluation.dataset import Case
-from hunkwise.evaluation.golden import Golden
-from hunkwise.evaluation.judge import PURPOSE, Judge, JudgedMatcher, JudgedMatches
+from hunkwise.evaluation.golden import AcceptedFinding
+from hunkwise.evaluation.judge import PURPOSE, Judge, JudgedMatcher
 from hunkwise.evaluation.preparation import ReadyCase
 from hunkwise.evaluation.question import ExpectedAnswer
 from hunkwise.evaluation.report import case_json, read_case_result
 from hunkwise.evaluation.results import CaseFailure, CaseResult, score
-from hunkwise.evaluation.scoring import match
+from hunkwise.evaluation.scoring import FindingMatches, match
 from hunkwise.evaluation.statements import StatementScorer
 from hunkwise.files import read_bounded
 from hunkwise.flows.analysis import Progress
@@ -87,14 +87,22 @@ class CaseRunner:
         failure = _failure(result)
         if failure is not None:
             return replace(empty, failure=failure)
-        judged = await self._match(golden, result.findings, self._judge(ready, model))
-        goldens, findings = score(golden, result.findings, judged.matches)
+        judge = self._judge(ready, model)
+        matches = await _match(golden.findings, result.findings, golden.reach, judge)
+        taken = {match.finding for match in matches.matches}
+        rest = [index for index in range(len(result.findings)) if index not in taken]
+        accepted = await _match(
+            golden.accept, [result.findings[index] for index in rest], golden.reach, judge
+        )
+        goldens, accept, findings = score(golden, result.findings, matches, accepted.renumbered(rest))
+        faults = (fault.message for fault in result.faults)
         return replace(
             empty,
             goldens=goldens,
+            accept=accept,
             findings=findings,
             suppressed=len(result.suppressed),
-            notes=(*result.notes, *(fault.message for fault in result.faults), *judged.notes),
+            notes=(*result.notes, *faults, *matches.notes, *accepted.notes),
         )
 
     async def _review(
@@ -111,11 +119,6 @@ class CaseRunner:
     def _without_secrets(self, result: Review) -> Review:
         return withhold(result, self.scan)
 
-    async def _match(self, golden: Golden, findings: Sequence[Finding], judge: Judge | None) -> JudgedMatches:
-        if judge is None:
-            return JudgedMatches(match(golden.findings, findings, golden.reach))
-        return await JudgedMatcher(golden.findings, findings, golden.reach, judge).matches()
-
     def _judge(self, ready: ReadyCase, model: Model) -> Judge | None:
         if self.judge is None:
             return None
@@ -130,6 +133,14 @@ class CaseRunner:
         judge = spent.pop(PURPOSE, Usage())
         seconds = self.clock() - started
         return replace(result, usage=sum(spent.values(), Usage()), judge_usage=judge, seconds=seconds)
+
+
+async def _match(
+    goldens: Sequence[AcceptedFinding], findings: Sequence[Finding], window: int, judge: Judge | None
+) -> FindingMatches:
+    if judge is None:
+        return match(goldens, findings, window)
+    return await JudgedMatcher(goldens, findings, window, judge).matches()
 
 
 _STOPPED: Final = CaseFailure("interrupted", "The run was stopped before the case was done.")
@@ -263,13 +274,17 @@ def settings_key(
     return settings_digest(config, templates, instructions, demo=demo, system="", more=more)
 
 
-def state_path(output: Path | None, cases: Path, environ: Mapping[str, str]) -> Path:
-    """Returns a path next to the output; else in the user's cache, by a digest of the cases' path."""
+def state_path(output: Path | None, cases: Path, environ: Mapping[str, str], run: str = "") -> Path:
+    """Returns a path next to the output; else in the user's cache, by a digest of the cases' path.
+
+    `run` is the folder name of one of several runs.
+    """
+    ending = f".{run}" if run else ""
     if output is not None:
-        return output.with_name(f"{output.name}.state.jsonl")
+        return output.with_name(f"{output.name}{ending}.state.jsonl")
     cache_home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or ".") / ".cache")
     name = sha256(os.fsencode(cases.resolve())).hexdigest()[:16]
-    return Path(cache_home) / "hunkwise" / "eval" / f"{name}.jsonl"
+    return Path(cache_home) / "hunkwise" / "eval" / f"{name}{ending}.jsonl"
 
 
 @dataclass

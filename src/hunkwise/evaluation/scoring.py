@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hunkwise.domain.diff import Side
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.review import Usage
-from hunkwise.evaluation.golden import GoldenFinding
+from hunkwise.evaluation.golden import AcceptedFinding
 from hunkwise.tracking.assignment import assign_by_cost
 
 _Nothing = TypeVar("_Nothing", float, None)
@@ -31,6 +31,8 @@ class Counts:
     """Goldens that were not."""
     noise: int = 0
     """Findings that match no golden."""
+    accepted: int = 0
+    """Of the noise, the findings that match an accepted one."""
     rated: int = 0
     """Matched goldens that have a severity."""
     agreed: int = 0
@@ -42,7 +44,7 @@ class Counts:
     @property
     def precision(self) -> float:
         """Share of the findings that are golden; 1 where nothing was found, since nothing found is wrong."""
-        return _share(self.matched, self.matched + self.noise, 1.0)
+        return _share(self.matched, self.findings, 1.0)
 
     @property
     def recall(self) -> float:
@@ -53,6 +55,21 @@ class Counts:
     def f1(self) -> float:
         """Harmonic mean of both, from the counts; 1 where nothing was to be found and nothing was."""
         return _share(2 * self.matched, 2 * self.matched + self.noise + self.missed, 1.0)
+
+    @property
+    def findings(self) -> int:
+        return self.matched + self.noise
+
+    @property
+    def adjusted_precision(self) -> float:
+        """Share of the findings that are golden or accepted; 1 where nothing was found."""
+        return _share(self.matched + self.accepted, self.findings, 1.0)
+
+    @property
+    def adjusted_f1(self) -> float:
+        """Harmonic mean of the adjusted precision and the recall."""
+        precision, recall = self.adjusted_precision, self.recall
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
     @property
     def noise_per_case(self) -> float | None:
@@ -100,6 +117,28 @@ class Match:
     by: MatchSource = MatchSource.PLACE
 
 
+Pair = tuple[int, int]
+"""The indices of a golden and a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMatches:
+    """One-to-one matches of goldens and findings."""
+
+    matches: tuple[Match, ...]
+    spare: tuple[Pair, ...] = ()
+    """Matched goldens with other findings that describe the same fault and match nothing, the best first: where the
+    matching finding does not count, such a one matches."""
+    notes: tuple[str, ...] = ()
+
+    def renumbered(self, findings: Sequence[int]) -> FindingMatches:
+        """Returns a copy in which each index of a finding is replaced by the one at that place of `findings`."""
+        matches = tuple(Match(one.golden, findings[one.finding], one.by) for one in self.matches)
+        return FindingMatches(
+            matches, tuple((golden, findings[finding]) for golden, finding in self.spare), self.notes
+        )
+
+
 def lines_of(finding: Finding) -> range | None:
     """Returns the lines of a finding: of its anchor, else the line that the model named, else None."""
     if finding.anchor is not None:
@@ -107,7 +146,7 @@ def lines_of(finding: Finding) -> range | None:
     return None if finding.reported_line is None else range(finding.reported_line, finding.reported_line + 1)
 
 
-def distance(golden: GoldenFinding, finding: Finding) -> int | None:
+def distance(golden: AcceptedFinding, finding: Finding) -> int | None:
     """Returns the number of lines between them, 0 if they overlap.
 
     None on different paths or sides, or if the finding has no line.
@@ -120,8 +159,8 @@ def distance(golden: GoldenFinding, finding: Finding) -> int | None:
 
 
 def near_pairs(
-    goldens: Sequence[GoldenFinding], findings: Sequence[Finding], window: int
-) -> dict[tuple[int, int], int]:
+    goldens: Sequence[AcceptedFinding], findings: Sequence[Finding], window: int
+) -> dict[Pair, int]:
     """Returns the distances of the pairs of golden and finding within the window, by their indices."""
     distances = {}
     for row, golden in enumerate(goldens):
@@ -133,7 +172,7 @@ def near_pairs(
 
 
 def best(
-    goldens: Sequence[GoldenFinding], findings: Sequence[Finding], pairs: Mapping[tuple[int, int], int]
+    goldens: Sequence[AcceptedFinding], findings: Sequence[Finding], pairs: Mapping[Pair, int]
 ) -> dict[int, int]:
     """Returns the finding of each matched golden: of the allowed pairs the nearest first.
 
@@ -141,7 +180,7 @@ def best(
     lists does not matter.
     """
 
-    def texts(pair: tuple[int, int]) -> tuple[Any, ...]:
+    def texts(pair: Pair) -> tuple[Any, ...]:
         return _golden_key(goldens[pair[0]]), _finding_key(findings[pair[1]])
 
     candidates = (
@@ -151,19 +190,28 @@ def best(
     return dict(sorted(assign_by_cost(candidates).items()))
 
 
-def match(goldens: Sequence[GoldenFinding], findings: Sequence[Finding], window: int) -> tuple[Match, ...]:
+def match(goldens: Sequence[AcceptedFinding], findings: Sequence[Finding], window: int) -> FindingMatches:
     """Returns one-to-one matches by place only."""
     pairs = near_pairs(goldens, findings, window)
-    return tuple(Match(golden, finding) for golden, finding in best(goldens, findings, pairs).items())
+    matches = tuple(Match(golden, finding) for golden, finding in best(goldens, findings, pairs).items())
+    return FindingMatches(matches, spare_pairs(pairs, matches))
 
 
-def _disagreement(golden: GoldenFinding, finding: Finding) -> int:
+def spare_pairs(distances: Mapping[Pair, int], matches: Iterable[Match]) -> tuple[Pair, ...]:
+    """Returns the pairs, the nearest first, whose golden is matched by another finding and whose finding by none."""
+    finding_by_golden = {match.golden: match.finding for match in matches}
+    taken = set(finding_by_golden.values())
+    nearest_first = sorted(distances, key=lambda pair: (distances[pair], pair))
+    return tuple(pair for pair in nearest_first if pair[0] in finding_by_golden and pair[1] not in taken)
+
+
+def _disagreement(golden: AcceptedFinding, finding: Finding) -> int:
     """Returns the number of levels between the severities, 0 to 3."""
     return 0 if golden.level is None else abs(golden.level - finding.severity)
 
 
-def _golden_key(golden: GoldenFinding) -> tuple[Any, ...]:
-    return golden.path, golden.line, golden.end_line or 0, golden.side, golden.severity or "", golden.text
+def _golden_key(golden: AcceptedFinding) -> tuple[Any, ...]:
+    return golden.path, golden.line, golden.end_line or 0, golden.side, golden.level or 0, golden.text
 
 
 def _finding_key(finding: Finding) -> tuple[Any, ...]:

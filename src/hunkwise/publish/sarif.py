@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -90,6 +91,12 @@ def as_sarif(
         at_head = {"repositoryUri": address, "revisionId": review.head_sha}
         run["versionControlProvenance"] = [{**at_head, "mappedTo": {"uriBaseId": _ROOT}}]
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def with_root(log: Json, root: Path) -> Json:
+    """Returns the log with the checkout's root on this machine, where an editor finds the files."""
+    base = {_ROOT: {"uri": f"{root.absolute().as_uri().rstrip('/')}/"}}
+    return {**log, "runs": [{**run, "originalUriBaseIds": base} for run in log["runs"]]}
 
 
 def _make_rule(finding: Finding) -> _Rule:
