@@ -82,7 +82,7 @@ def test_what_a_second_opinion_made_of_findings_is_told() -> None:
     doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
     told = replace(clean(review(held, doubtful)), suppressed=(SuppressedFinding(finding("Gone"), "It is."),))
     text = shown(told)
-    assert "src/a.py:3 (unverified: no second opinion was available)" in text
+    assert "src/a.py:3 (not double-checked)" in text
     assert text.count("unverified") == 1
     assert f"\nDouble-checked: {tally(told)}.\n" in text
     assert tally(told).startswith("1 confirmed, ")

@@ -226,7 +226,7 @@ def test_hunk_in_another_place_is_reviewed_again(world: World) -> None:
 
 
 class Opinions:
-    """Answers second opinions: confirms new findings, and says of those of earlier runs what the test sets."""
+    """Answers double-checks: confirms new findings, and says of those of earlier runs what the test sets."""
 
     def __init__(self, world: World) -> None:
         self.verdict = ""
@@ -320,7 +320,7 @@ def test_without_second_opinion_a_finding_is_marked_as_not_checked_again(world: 
 
 
 def test_taking_back_the_change_around_the_line_ends_the_finding(world: World) -> None:
-    """The hunk is no longer in the diff, so that only the second opinion can be asked."""
+    """The hunk is no longer in the diff, so that only the double-check can be asked."""
     replay, opinions = Replay(world), Opinions(world)
     base = {"app.py": lines(at3="fault(A, high)", at4="check(owner)"), "other.py": "x = 1\n"}
     replay.open(

@@ -95,7 +95,7 @@ def test_the_second_opinion_has_a_budget_of_its_own() -> None:
     budgets = Budgets(Config(verify_budget=BudgetSettings(max_model_calls=2)))
     budget = budgets.verification(PromptSettings(name="verify"))
     assert calls(budget) == 2
-    assert budget.why == "max-model-calls (2) of the second opinion is used up"
+    assert budget.why == "max-model-calls (2) of the double-check is used up"
 
 
 @dataclass

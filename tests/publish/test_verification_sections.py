@@ -42,9 +42,9 @@ def test_summaries_and_log_have_the_line_without_dropped_findings() -> None:
     whole = verified_review()
     texts = [job_summary(view(whole)).text, summary_comment(view(whole), state()), log_text(whole, None)]
     for text in texts:
-        assert text.count(f"Second opinion: {TALLY}.") == 1
+        assert text.count(f"Double-checked: {TALLY}.") == 1
         assert "Gone" not in text
-    assert "Second opinion" not in job_summary(view(review(finding()))).text
+    assert "Double-checked" not in job_summary(view(review(finding()))).text
 
 
 def test_findings_not_worth_a_comment_are_folded_and_merged_ones_counted() -> None:
@@ -56,7 +56,7 @@ def test_findings_not_worth_a_comment_are_folded_and_merged_ones_counted() -> No
         suppressed=(*small, SuppressedFinding(finding("Same"), WHY, Suppression.MERGED)),
     )
     for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
-        assert "Second opinion: 1 merged into another, 25 true and not worth a comment." in text
+        assert "Double-checked: 1 merged into another, 25 true and not worth a comment." in text
         assert "True, and not worth a comment: 25 findings" in text
         assert "- and 5 more, in the JSON report" in text
         assert "S18" in text
@@ -78,11 +78,11 @@ def test_log_marks_unverified_findings() -> None:
     ("check", "expected"),
     [
         (None, ""),
-        (Verification.CONFIRMED, "confirmed by a second opinion"),
-        (Verification.CORRECTED, "confirmed and corrected by a second opinion"),
-        (Verification.LOWERED, "lowered by a second opinion"),
-        (Verification.UNCLEAR, "unverified: a second opinion could not tell"),
-        (Verification.UNVERIFIED, "unverified: no second opinion was available"),
+        (Verification.CONFIRMED, "confirmed by a double-check"),
+        (Verification.CORRECTED, "confirmed and corrected by a double-check"),
+        (Verification.LOWERED, "lowered by a double-check"),
+        (Verification.UNCLEAR, "unverified: a double-check could not tell"),
+        (Verification.UNVERIFIED, "not double-checked"),
         (Verification.RECHECKED, "checked again: still open"),
         (Verification.OUTDATED, "not checked again since the code changed"),
     ],
@@ -99,7 +99,7 @@ def test_comment_footer_has_the_check(check: Verification | None, expected: str)
 def test_evidence_is_folded_and_only_for_confirmed_findings(check: Verification) -> None:
     text = comment(checked(check), server_url=SERVER)
     held = check not in (Verification.UNVERIFIED, Verification.OUTDATED)
-    fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
+    fold = f"<details><summary>Double-checked: {check}</summary>\n\n{WHY}\n\n</details>"
     assert (fold in text) == held
     assert evidence_fold(checked(check, evidence=" "), SERVER) == ""
 
@@ -107,8 +107,8 @@ def test_evidence_is_folded_and_only_for_confirmed_findings(check: Verification)
 def test_review_body_marks_findings_and_has_their_evidence() -> None:
     found = (checked(Verification.UNVERIFIED, evidence=""), checked(Verification.CONFIRMED, "Held"))
     text = review_body(view(review(*found)), CommentPlan((), (), found), ReviewEvent.COMMENT).text
-    assert "unverified: no second opinion was available" in text
-    assert text.count("<summary>Second opinion: confirmed</summary>") == 1
+    assert "not double-checked" in text
+    assert text.count("<summary>Evidence (confirmed)</summary>") == 1
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_review_body_marks_findings_and_has_their_evidence() -> None:
 )
 def test_evidence_is_untrusted_text(evidence: str) -> None:
     text = evidence_fold(checked(Verification.CONFIRMED, evidence=evidence), SERVER)
-    inner = text.removeprefix("<details><summary>Second opinion: confirmed</summary>\n\n")
+    inner = text.removeprefix("<details><summary>Evidence (confirmed)</summary>\n\n")
     inner = inner.removesuffix("\n\n</details>")
     for forbidden in ("</details>", "<h1>", "<!--", "](https", "\u202e", "```suggestion"):
         assert forbidden not in inner
@@ -137,7 +137,7 @@ def test_sarif_has_the_check_as_a_property() -> None:
     whole = review(checked(Verification.LOWERED), finding("Never asked"))
     results = as_sarif(whole, repository="o/r", server_url=SERVER, version="1")["runs"][0]["results"]
     assert [result["properties"].get("check") for result in results] == [None, "lowered"]
-    assert "lowered by a second opinion" in results[1]["message"]["text"]
+    assert "lowered by a double-check" in results[1]["message"]["text"]
 
 
 def test_headline_after_all_findings_were_dropped_is_neutral() -> None:

@@ -1,4 +1,4 @@
-"""Group "verdicts": a hijacked second opinion that refutes, or calls fixed, what the code shows as before."""
+"""Group "verdicts": a hijacked double-check that refutes, or calls fixed, what the code shows as before."""
 
 from __future__ import annotations
 

@@ -1,36 +1,24 @@
-"""Renders the parts of a summary: findings by severity, coverage, verification, the change by area."""
+"""Renders the parts of a summary: heading, gates, faults, results of the verification, and details of the run."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hunkwise.domain.finding import Finding, Severity, Verification
-from hunkwise.domain.review import (
-    Coverage,
-    Destination,
-    ExitCode,
-    FileCoverage,
-    Review,
-    ReviewFault,
-    Suppression,
-    Usage,
-)
-from hunkwise.domain.text import count, cut, one_line, take_fitting
+from hunkwise.domain.finding import UNVERIFIED, Finding, Severity, Verification
+from hunkwise.domain.review import Coverage, Destination, ExitCode, Review, ReviewFault, Suppression, Usage
+from hunkwise.domain.text import count, cut, one_line
+from hunkwise.errors import ModelKind
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
-from hunkwise.publish.conclusion import PublishedReview, count_by_severity
+from hunkwise.publish.conclusion import PublishedReview, count_by_severity, describe_gap, describe_result
+from hunkwise.publish.coverage_text import coverage_sentence, missing_files, unreviewed
 from hunkwise.publish.links import code_link, linked, place_of
 from hunkwise.tracking.dismissal import is_resolved
 from hunkwise.tracking.markers import Pause
 
-_POSTED = {
-    Destination.INLINE: "commented on the line",
-    Destination.FILE: "commented on the file",
-    Destination.BODY: "in the review's body",
-    Destination.ANNOTATION: "an annotation of the check run",
-}
 _STATES = {
     Destination.INLINE: "new",
     Destination.FILE: "new",
@@ -39,6 +27,7 @@ _STATES = {
     Destination.SUMMARY: "new, in the job summary",
     Destination.REPORT: "new, in the report",
 }
+_IN_REVIEW = (Destination.INLINE, Destination.FILE, Destination.BODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +41,27 @@ class FindingLinks:
         view = self.view
         return code_link(finding, view.server_url, view.repository, view.review.head_sha)
 
-    def with_destination(self, finding: Finding) -> str:
-        """Returns the place in the code, then the state or destination, unless the reader is already there."""
+    def with_state(self, finding: Finding) -> str:
+        """Returns the place in the code, then the state, unless the reader is where the finding is published."""
         published = self.view.published(finding)
-        state = self.state(finding) if published.known else _POSTED.get(published.destination)
-        return f"{self.of(finding)} · {state}" if state else self.of(finding)
+        if not published.known and published.destination in (Destination.SUMMARY, Destination.REPORT):
+            return self.of(finding)
+        return f"{self.of(finding)} · {self.state(finding)}"
 
     def state(self, finding: Finding) -> str:
-        """Returns the state of the finding: new, with its destination, or raised before, with a link to its thread."""
+        """Returns whether the finding is new or open, as a link to its comment."""
         view = self.view
         published = view.published(finding)
         destination, thread = published.destination, published.thread
-        address = thread.url if thread else view.posted.comments.get(finding, "")
         if not published.known:
-            if destination is Destination.BODY or not address:
-                address = view.posted.review_url or ""
+            address = view.posted.comments.get(finding)
+            if address is None and destination in _IN_REVIEW:
+                address = view.posted.review_url
             return linked(_STATES[destination], address, view.server_url)
         news = _NEWS.get(finding.check, "") if finding.check else ""
         by_author = thread is not None and is_resolved(thread)
         label = "open, resolved by the author" if by_author else "open"
-        return linked(label, address, view.server_url) + news
+        return linked(label, thread.url if thread else None, view.server_url) + news
 
 
 _EVIDENCE_LIMIT = 3_000
@@ -106,6 +96,24 @@ _NOT_WORTH_COMMENT_LIMIT = 160
 def check_of(finding: Finding) -> str:
     """Returns the verification result in words; empty if the finding was not verified."""
     return _CHECK_LABELS[finding.check] if finding.check else ""
+
+
+_DEFAULT_PROMPTS = ("review", "audit")
+
+
+def attribute_line(finding: Finding, write: Callable[[str], str], *, names_prompt: bool) -> str:
+    """Returns, for example, `security · 95 % confident`; empty if there is nothing to say. `write` escapes a text.
+
+    `names_prompt`: several prompts ran. Where only one of the default ones did, its name says nothing.
+    """
+    parts = [write(cut(one_line(finding.category), 60))] if finding.category else []
+    if finding.confidence is not None:
+        parts.append(f"{100 * finding.confidence:.0f} % confident")
+    if names_prompt or finding.prompt not in _DEFAULT_PROMPTS:
+        parts.append(f"prompt {write(cut(one_line(finding.prompt), 60))}")
+    if finding.check in UNVERIFIED:
+        parts.append(check_of(finding))
+    return " · ".join(filter(None, parts))
 
 
 def tally(review: Review) -> str:
@@ -163,21 +171,25 @@ HOW_TO_ANSWER = "<sub>Wrong? Resolve the thread, 👎, or reply `/hunkwise dismi
 _MOST_FAULTS = 8
 _MOST_NOTES = 8
 _MOST_INSTRUCTIONS = 20
-_MOST_NAMED = 5
-"""Files that are not fully reviewed and are named above the findings."""
-_FAULT_LABELS = {"github": "Could not post", "provider": "Model error"}
-"""By the first word of a fault's kind."""
+_KEY = re.compile(r"\(([a-z-]+: \w+)\)")
+"""A key of the configuration with its value, in a sentence of `RunConclusion`."""
+_FAULT_LABELS = {
+    **dict.fromkeys(map(str, ModelKind), "Model error"),
+    str(ModelKind.BUDGET): "Budget",
+    str(ModelKind.TIMEOUT): "Time limit",
+}
+"""By kind; that of posting is always `Could not post`."""
 
 
 def opening(view: PublishedReview) -> list[str]:
     """Returns the blocks above the findings: their number, what blocks, what is missing, and what failed."""
-    review, verdict = view.review, view.verdict
+    review = view.review
     blocks = [headline(view)]
     if view.posted.stale:
         blocks.append(f"> {sanitize.line(view.posted.stale, 300)}")
     if review.demo:
         blocks.append(DEMO)
-    blocks += _verdict(view)
+    blocks += _gates(view)
     blocks += missing_files(review.coverage)
     blocks += faults(review.faults, view.posted.fault)
     return [*blocks, *([sentence] if (sentence := since(view)) else [])]
@@ -191,6 +203,12 @@ def details(view: PublishedReview, *, names: int, summarized: bool = True, drawn
     review = view.review
     change = change_blocks(view, drawn=drawn) if summarized else []
     return [*change, *not_worth_comment(review), *unreviewed(review.coverage, names), run_details(view)]
+
+
+def unchanged_details(view: PublishedReview, *, names: int) -> list[str]:
+    """Returns the folded blocks of a run that found everything as the last run left it."""
+    missing = [file for file in view.review.coverage.files if file.missing]
+    return [*unreviewed(Coverage(tuple(missing)), names), run_details(view)]
 
 
 def describe_pause(pause: Pause) -> str:
@@ -232,57 +250,29 @@ def _instructions_used(paths: Sequence[str]) -> str:
 
 def headline(view: PublishedReview) -> str:
     """Returns the heading with the number of findings by severity; without any, it is limited to what was reviewed."""
-    review = view.review
-    if review.findings:
-        counts = count_by_severity(review.findings)
-        known = len(view.known_findings)
-        if not known:
-            return f"### hunkwise: {count(len(review.findings), 'finding')} ({counts})"
-        new = len(review.findings) - known
-        return f"### hunkwise: {count(len(review.findings), 'open finding')}, {new or 'nothing'} new ({counts})"
-    if review.coverage.reviewed_lines == 0:
-        return f"### hunkwise: nothing {'to review' if review.coverage.complete else 'was reviewed'}"
-    had_findings = view.fixed or view.dismissed
-    result = "no open findings" if had_findings else "no findings"
-    return f"### hunkwise: {result}{'' if review.coverage.complete else ' in the part that was reviewed'}"
+    review, known = view.review, len(view.known_findings)
+    if not review.findings:
+        result = describe_result(review)
+        if view.fixed or view.dismissed:
+            result = result.replace("No findings", "No open findings")
+        return f"### hunkwise: {result[:1].lower()}{result[1:].removesuffix('.')}"
+    counts = count_by_severity(review.findings)
+    if not known:
+        return f"### hunkwise: {count(len(review.findings), 'finding')} ({counts})"
+    new = len(review.findings) - known
+    return f"### hunkwise: {count(len(review.findings), 'open finding')}, {new or 'nothing'} new ({counts})"
 
 
-def _verdict(view: PublishedReview) -> list[str]:
-    """Returns what the heading does not say: the gates that were reached, warnings, and why there are no findings."""
-    verdict, review = view.verdict, view.review
-    lines = []
-    if verdict.exit_code is ExitCode.GATE:
-        lines += [f"**Blocked: {reason}**" for reason in verdict.reasons]
-    if "Changes requested" in verdict.result:
-        lines.append(f"**Changes requested{verdict.result.partition('Changes requested')[2]}**")
-    # What was not reviewed is listed by `missing_files`.
-    said = [] if verdict.exit_code is ExitCode.GATE else [*verdict.reasons]
-    lines += [text for text in (*said, *verdict.warnings) if not text.startswith("Not fully reviewed")]
-    if not review.findings and verdict.result not in ("No findings.", "Nothing was reviewed."):
-        lines.append(verdict.result)
-    return ["\n".join(f"> {line}" for line in lines)] if lines else []
-
-
-def missing_files(coverage: Coverage) -> list[str]:
-    """Returns the share of the lines that was reviewed, and the first files that should have been; empty if all were."""
-    if coverage.complete:
-        return []
-    lines = [_missing_sentence(coverage)]
-    lines += [_describe_file(file) for file in coverage.missing[:_MOST_NAMED]]
-    if (left := len(coverage.missing) - _MOST_NAMED) > 0:
-        lines.append(f"- and {count(left, 'more file')}, listed below")
-    return ["\n".join(lines)]
-
-
-def _missing_sentence(coverage: Coverage) -> str:
-    files = len(coverage.missing) + coverage.unlisted_files
-    sentence = (
-        f"⚠️ **Not fully reviewed: {count(files, 'file')}.** {coverage.reviewed_lines:,} of "
-        f"{count(coverage.changed_lines, 'changed line')} ({coverage.percent} %) were reviewed."
-    )
-    if coverage.unlisted_files:
-        sentence += f" GitHub did not list {count(coverage.unlisted_files, 'file')} of them."
-    return sentence
+def _gates(view: PublishedReview) -> list[str]:
+    """Returns the gates that were reached, and what could not be posted. `missing_files` has what was not reviewed."""
+    verdict = view.verdict
+    is_blocked = verdict.exit_code is ExitCode.GATE
+    blocks = [f"**Blocked: {reason}**" for reason in verdict.reasons if is_blocked]
+    if verdict.requested:
+        blocks.append(f"**Changes requested: {verdict.requested}**")
+    others = (*(() if is_blocked else verdict.reasons), *verdict.warnings)
+    blocks += [text for text in others if text != describe_gap(view.review.coverage)]
+    return [_KEY.sub(r"(`\1`)", text) for text in blocks]
 
 
 def since(view: PublishedReview) -> str:
@@ -304,24 +294,6 @@ def since(view: PublishedReview) -> str:
     return " ".join(sentences)
 
 
-def coverage_sentence(coverage: Coverage, head_sha: str) -> str:
-    """Returns the coverage by lines, files and percent."""
-    counted = [file for file in coverage.files if file.reason is None or file.missing]
-    read = sum(1 for file in coverage.files if file.reviewed_lines)
-    at = f" at {sanitize.code_span(head_sha[:12])}" if head_sha else ""
-    if not counted and not coverage.unlisted_files:
-        if lines := coverage.generated_lines:
-            return (
-                f"Reviewed 0 of {count(lines, 'changed line')} (0 %){at}: the files look generated or vendored. "
-                '`ignore: ["!PATH"]` in the configuration has them reviewed.'
-            )
-        return f"Nothing to review{at}: every changed file is skipped."
-    return (
-        f"Reviewed {coverage.reviewed_lines:,} of {count(coverage.changed_lines, 'changed line')} "
-        f"({coverage.percent} %) in {read:,} of {count(len(counted), 'file')}{at}."
-    )
-
-
 def cost_line(usage: Usage, seconds: float) -> str:
     """Returns one line on model calls, tokens, credits, models and time."""
     tokens = f"{usage.input_tokens:,} tokens in"
@@ -336,40 +308,14 @@ def cost_line(usage: Usage, seconds: float) -> str:
 
 
 def faults(reviewing: Sequence[ReviewFault], posting: ReviewFault | None) -> list[str]:
-    """Returns a list of the faults with their hints; the fault of posting comes first."""
+    """Returns a paragraph for each fault, with its hint; the fault of posting comes first."""
     ordered = [*([posting] if posting else []), *reviewing]
-    lines = []
+    blocks = []
     for fault in ordered[:_MOST_FAULTS]:
         message = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
-        label = _FAULT_LABELS.get(fault.kind.partition(" ")[0]) or f"{fault.kind[:1].upper()}{fault.kind[1:]}"
-        lines.append(f"- ⚠️ **{sanitize.line(label, 60)}**: {message}")
+        label = _FAULT_LABELS.get(fault.kind) or f"{fault.kind[:1].upper()}{fault.kind[1:]}"
+        label = "Could not post" if fault is posting else sanitize.line(label, 60)
+        blocks.append(f"⚠️ **{label}**: {message}")
     if len(ordered) > _MOST_FAULTS:
-        lines.append(f"- {count(len(ordered) - _MOST_FAULTS, 'more fault')} in the JSON report.")
-    return ["\n".join(lines)] if lines else []
-
-
-def unreviewed(coverage: Coverage, names: int) -> list[str]:
-    """Returns the files that should have been reviewed and were not, then those that were skipped."""
-    skipped = tuple(file for file in coverage.files if file.reason is not None and not file.missing)
-    blocks = []
-    if len(coverage.missing) > _MOST_NAMED:
-        blocks.append(_fold_files("Not fully reviewed", coverage.missing, names))
-    if skipped:
-        blocks.append(_fold_files("Skipped", skipped, names))
+        blocks.append(f"{count(len(ordered) - _MOST_FAULTS, 'more fault')} in the JSON report.")
     return blocks
-
-
-def _fold_files(title: str, files: Sequence[FileCoverage], names: int) -> str:
-    """Returns a foldable list of files with their reasons; the list has at most `names` bytes."""
-    lines = take_fitting((_describe_file(file) for file in files), names, "\n")
-    if left := len(files) - len(lines):
-        lines.append(f"- {count(left, 'file')} more, named in the JSON report")
-    return folded(f"{title}: {count(len(files), 'file')}", "\n".join(lines))
-
-
-def _describe_file(file: FileCoverage) -> str:
-    detail = f" ({sanitize.line(file.detail, 120)})" if file.detail else ""
-    part = ""
-    if file.reviewed_lines:
-        part = f", {file.reviewed_lines:,} of {file.changed_lines:,} changed lines were reviewed"
-    return f"- {sanitize.code_span(cut(file.path, 200))}: {file.reason}{detail}{part}"
