@@ -335,9 +335,7 @@ def test_a_doubtful_verdict_leaves_the_finding_as_it_was(verdicts: list[tuple[st
 
     made = opinion(answer, finding())
     assert made.findings == (replace(finding(), check=Verification.UNVERIFIED),)
-    assert messages(made) == [
-        f"1 finding could not be double-checked and is kept as it was found. {said}"
-    ]
+    assert messages(made) == [f"1 finding could not be double-checked and is kept as it was found. {said}"]
 
 
 def test_each_reason_is_told_on_its_own() -> None:

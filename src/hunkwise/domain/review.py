@@ -265,11 +265,11 @@ class PostResult:
 
     review_url: str | None = None
     where: Mapping[Finding, Destination] = field(default_factory=dict)
-    comments: Mapping[Finding, str] = field(default_factory=dict)
-    """The URLs of the comments that were posted."""
     notes: tuple[str, ...] = ()
     """One sentence for each thing that was posted differently than requested."""
     fault: ReviewFault | None = None
     """Why the review could not be posted; None if it was posted, or there was none to post."""
     stale: str | None = None
     """Why the review must not be posted any more, for example a new head; None if it may be."""
+    comments: Mapping[Finding, str] = field(default_factory=dict)
+    """The URLs of the comments that were posted."""

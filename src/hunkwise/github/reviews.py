@@ -116,14 +116,14 @@ class _Attempt:
             with suppress(GitHubError):  # a later run deletes it
                 self._discard()
             message = f"The review could not be posted: {error.message}"
-            result = PostResult(where=self._posted, notes=tuple(self._notes))
+            result = PostResult(None, self._posted, tuple(self._notes))
             if not isinstance(error, GitHubError):
                 return replace(result, stale=message)
             return replace(result, fault=ReviewFault(f"github {error.kind}", message, error.hint))
         if page.counted:
             self._notes.append(f"The review's body had no room for {len(page.counted)} of the findings.")
         where = {finding: place for finding, place in self._where.items() if finding not in page.counted}
-        return PostResult(url, where, notes=tuple(self._notes))
+        return PostResult(url, where, tuple(self._notes))
 
     def _post_review(self) -> tuple[Page, str]:
         """Returns the page and the URL of the posted review. Raises GitHubError if all ways have failed."""

@@ -25,7 +25,7 @@ def missing_files(coverage: Coverage) -> list[str]:
     ]
     if coverage.unlisted_files:
         lines[0] += f" GitHub did not list {count(coverage.unlisted_files, 'file')} of them."
-    lines += [_describe_file(file) for file in coverage.missing[:_MOST_NAMED]]
+    lines += [_describe_file(file, 120) for file in coverage.missing[:_MOST_NAMED]]
     if (left := len(coverage.missing) - _MOST_NAMED) > 0:
         lines.append(f"- and {count(left, 'more file')}, listed below")
     return ["\n".join(lines)]
@@ -87,12 +87,13 @@ def _fold_files(title: str, files: Sequence[FileCoverage], names: int) -> str:
     return folded(f"{title}: {count(len(files), 'file')}", "\n".join(lines))
 
 
-def _describe_file(file: FileCoverage) -> str:
+def _describe_file(file: FileCoverage, longest: int = 200) -> str:
+    """Returns a line of a list; the path has at most `longest` characters."""
     detail = f" ({sanitize.line(file.detail, 120)})" if file.detail else ""
     part = ""
     if file.reviewed_lines:
         part = f", {file.reviewed_lines:,} of {file.changed_lines:,} changed lines were reviewed"
-    return f"- {sanitize.code_span(cut(file.path, 200))}: {file.reason}{detail}{part}"
+    return f"- {sanitize.code_span(cut(file.path, longest))}: {file.reason}{detail}{part}"
 
 
 def folder_table(coverage: Coverage) -> str:

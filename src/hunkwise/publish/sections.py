@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hunkwise.domain.finding import UNVERIFIED, Finding, Severity, Verification
 from hunkwise.domain.review import Coverage, Destination, ExitCode, Review, ReviewFault, Suppression, Usage
-from hunkwise.domain.text import count, cut, one_line
+from hunkwise.domain.text import count, cut, one_line, take_fitting
 from hunkwise.errors import ModelKind
 from hunkwise.publish import sanitize
 from hunkwise.publish.change_summary import change_blocks, folded
@@ -90,6 +90,7 @@ _SUPPRESSION_LABELS = {
     Suppression.REFUTED: "rejected",
 }
 _MOST_NOT_WORTH_COMMENT = 20
+_NOT_WORTH_COMMENT_BYTES = 5_000
 _NOT_WORTH_COMMENT_LIMIT = 160
 
 
@@ -147,10 +148,11 @@ def not_worth_comment(review: Review) -> list[str]:
     small = [entry.finding for entry in review.suppressed if entry.kind is Suppression.NOT_WORTH_COMMENT]
     if not small:
         return []
-    rows = [
+    listed = (
         f"- {sanitize.code_span(place_of(finding))} {sanitize.line(finding.title, _NOT_WORTH_COMMENT_LIMIT)}"
         for finding in small[:_MOST_NOT_WORTH_COMMENT]
-    ]
+    )
+    rows = take_fitting(listed, _NOT_WORTH_COMMENT_BYTES, "\n")
     more = len(small) - len(rows)
     rows += [f"- and {more:,} more, in the JSON report"] if more else []
     return [folded(f"Not worth a comment: {count(len(small), 'finding')}", "\n".join(rows))]
@@ -168,9 +170,10 @@ DEMO = (
     "and says little about this change."
 )
 HOW_TO_ANSWER = "<sub>Wrong? Resolve the thread, 👎, or reply `/hunkwise dismiss`. Fixed? Push.</sub>"
-_MOST_FAULTS = 8
+_MOST_FAULTS = 5
 _MOST_NOTES = 8
-_MOST_INSTRUCTIONS = 20
+_NOTES_BYTES = 5_000
+_INSTRUCTIONS_BYTES = 2_000
 _KEY = re.compile(r"\(([a-z-]+: \w+)\)")
 """A key of the configuration with its value, in a sentence of `RunConclusion`."""
 _FAULT_LABELS = {
@@ -230,9 +233,10 @@ def run_details(view: PublishedReview) -> str:
         lines.append(
             f"{count(review.dropped, 'finding')} not shown: below `min-severity`, repeated, or withheld."
         )
-    lines += [sanitize.line(note, 300) for note in notes[:_MOST_NOTES]]
-    if len(notes) > _MOST_NOTES:
-        lines.append(f"{count(len(notes) - _MOST_NOTES, 'more note')} in the JSON report.")
+    listed = take_fitting((sanitize.line(note, 300) for note in notes[:_MOST_NOTES]), _NOTES_BYTES, "\n")
+    lines += listed
+    if left := len(notes) - len(listed):
+        lines.append(f"{count(left, 'more note')} in the JSON report.")
     lines += [_instructions_used(review.instructions)] if review.instructions else []
     address = view.posted.review_url
     if address:
@@ -243,9 +247,9 @@ def run_details(view: PublishedReview) -> str:
 
 
 def _instructions_used(paths: Sequence[str]) -> str:
-    names = ", ".join(sanitize.code_span(cut(path, 200)) for path in paths[:_MOST_INSTRUCTIONS])
-    more = f" and {len(paths) - _MOST_INSTRUCTIONS:,} more" if len(paths) > _MOST_INSTRUCTIONS else ""
-    return f"Instructions: {names}{more}"
+    names = take_fitting((sanitize.code_span(cut(path, 200)) for path in paths), _INSTRUCTIONS_BYTES, ", ")
+    left = len(paths) - len(names)
+    return f"Instructions: {', '.join([*names, *([f'{left:,} more'] if left else [])])}"
 
 
 def headline(view: PublishedReview) -> str:
@@ -312,7 +316,7 @@ def faults(reviewing: Sequence[ReviewFault], posting: ReviewFault | None) -> lis
     ordered = [*([posting] if posting else []), *reviewing]
     blocks = []
     for fault in ordered[:_MOST_FAULTS]:
-        message = sanitize.line(f"{fault.message} {fault.hint}".strip(), 500)
+        message = sanitize.line(f"{fault.message} {fault.hint}".strip(), 400)
         label = _FAULT_LABELS.get(fault.kind) or f"{fault.kind[:1].upper()}{fault.kind[1:]}"
         label = "Could not post" if fault is posting else sanitize.line(label, 60)
         blocks.append(f"⚠️ **{label}**: {message}")
