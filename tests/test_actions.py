@@ -72,7 +72,7 @@ def test_commands_say_their_properties_and_text() -> None:
     runner.debug("d")
     assert stream.getvalue() == (
         "::error title=Coverage%3A low%2C bad,file=src/a%2Cb.py,line=3,endLine=5::50%25 of%0Ait: a, b\n"
-        "::warning::w\n::notice line=0::n\n::debug::d\n"
+        "::warning title=hunkwise::w\n::notice title=hunkwise,line=0::n\n::debug::d\n"
     )
 
 
@@ -131,7 +131,7 @@ def test_plain_text_arrives_as_it_was(message: str, line: int) -> None:
     runner, stream = spoken()
     runner.error(message, file="a.py", line=line)
     raw = stream.getvalue().removesuffix("\n")
-    assert raw.startswith(f"::error file=a.py,line={line}::")
+    assert raw.startswith(f"::error title=hunkwise,file=a.py,line={line}::")
     assert raw.partition("::error ")[2].partition("::")[2].replace("%25", "%") == message
 
 
@@ -319,7 +319,7 @@ def test_a_log_has_a_last_line_and_commands_go_on() -> None:
     runner.debug("lost")
     runner.warning("heard")
     lines = stream.getvalue().splitlines()
-    assert lines[-2:] == ["The log ends here: it has 8,388,608 bytes.", "::warning::heard"]
+    assert lines[-2:] == ["The log ends here: it has 8,388,608 bytes.", "::warning title=hunkwise::heard"]
     assert len(stream.getvalue()) < LOG_BYTES + 100
     assert stream.getvalue().count("ends here") == 1
 
@@ -329,7 +329,7 @@ def test_a_long_line_and_a_long_message_are_cut_and_say_by_how_much() -> None:
     runner.log(f"short\n{'x' * (MESSAGE + 5)}")
     runner.error("%" * (MESSAGE + 1))
     assert stream.getvalue() == (
-        f"short\n{'x' * MESSAGE}… (5 more characters)\n::error::{'%25' * MESSAGE}… (1 more characters)\n"
+        f"short\n{'x' * MESSAGE}… (5 more characters)\n::error title=hunkwise::{'%25' * MESSAGE}… (1 more characters)\n"
     )
 
 

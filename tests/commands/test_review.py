@@ -229,7 +229,7 @@ def test_a_broken_base_ends_with_2_and_says_where(
 def test_a_branch_without_changes_is_said_to_have_none(terminal: CommandLine) -> None:
     printed = terminal.run("review", "--head", "main")
     assert printed.code == 0
-    assert "Nothing was reviewed." in printed.out
+    assert "Nothing to review." in printed.out
     assert "main has no changes since main (" in printed.out
 
 

@@ -308,7 +308,7 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
     assert len(opinions.asked) == asked_before
 
 
-def test_without_second_opinion_a_finding_is_marked_as_not_checked_again(world: World) -> None:
+def test_without_double_check_a_finding_is_marked_as_not_checked_again(world: World) -> None:
     replay = Replay(world)
     base = {**BASE, ".github/hunkwise.yml": 'version: 1\nverify: "off"\n'}
     replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, inputs=GATES)

@@ -189,7 +189,7 @@ def test_contradictory_calls_are_ignored(world: World) -> None:
     ],
     ids=["refused", "failing", "silent", "hanging", "empty", "garbage"],
 )
-def test_failed_second_opinion_keeps_findings(
+def test_failed_double_check_keeps_findings(
     world: World, script: Script, inputs: dict[str, str], why: str
 ) -> None:
     result = run_checked(world, script, inputs)
@@ -222,7 +222,7 @@ def test_strict_posts_only_confirmed_findings_on_lines(world: World) -> None:
     assert [found["known"] for found in again.report["findings"]] == [True] * 3
 
 
-def test_no_second_opinion_when_it_is_off_or_nothing_was_found(world: World) -> None:
+def test_no_double_check_when_it_is_off_or_nothing_was_found(world: World) -> None:
     world.change()
     world.model.second = with_opinion(same_verdict("drop"))
     world.run({"summary": "off"})
@@ -256,7 +256,7 @@ def test_small_budget_checks_most_severe_findings(world: World) -> None:
     assert "max-model-calls (1) of the double-check is used up" in world.summary_comment
 
 
-def test_reserves_budget_for_second_opinion(world: World) -> None:
+def test_reserves_budget_for_double_check(world: World) -> None:
     world.change({"x": "1\n"}, dict.fromkeys(NAMES, "one = 1\n"), script=report_in_files())
     result = world.run({"summary": "off", "max-model-calls": "5"})
     assert {found["check"] for found in result.report["findings"]} == {"confirmed"}
@@ -351,7 +351,7 @@ def test_later_run_keeps_verdicts(world: World) -> None:
     assert len(world.github.comments) == 3
 
 
-def test_report_has_second_opinion_for_publishing(world: World) -> None:
+def test_report_has_double_check_for_publishing(world: World) -> None:
     world.change(script=report([HIGH, MEDIUM, LOW]))
     verdicts = (verdict_on(1), verdict_on(2, "drop"), verdict_on(3, "drop", evidence=""))
     world.copilot.model.second = with_opinion(always(verdict_call(*verdicts)))

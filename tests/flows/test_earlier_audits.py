@@ -141,7 +141,7 @@ def test_an_earlier_finding_that_is_raised_again_is_one_question() -> None:
     )
 
 
-def test_without_a_second_opinion_nothing_is_known_of_earlier_findings() -> None:
+def test_without_a_double_check_nothing_is_known_of_earlier_findings() -> None:
     model = Reviewers([], {})
     assert audited(model, verify="off").rechecks == {}
     assert model.second == []

@@ -381,7 +381,7 @@ def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
 
 
 @pytest.mark.parametrize("ruled", [False, True], ids=["no instructions", "instructions"])
-def test_second_opinion_shows_functions_and_names_instructions_without_their_texts(ruled: bool) -> None:
+def test_double_check_shows_functions_and_names_instructions_without_their_texts(ruled: bool) -> None:
     head = FakeCommit({"a.py": b"def whole():\n    one\n    two!\n    last = here()\n"})
     patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()

@@ -345,7 +345,7 @@ def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expect
         ),
         (
             Coverage((FileCoverage("a", 5, 0, SkipReason.FAILED),)),
-            "nothing was reviewed\n\n⚠️ **Not fully reviewed: 1 file.** 0 of 5 changed lines (0 %) were reviewed.\n- `a`",
+            "nothing was reviewed\n\n⚠️ **Not fully reviewed: 1 file.** 0 of 5 changed lines (0 %) were reviewed.\n",
         ),
         (
             Coverage((), unlisted_files=7),
@@ -474,7 +474,7 @@ def test_known_findings_are_one_line_below_the_new_ones_and_all_by_severity() ->
     old = finding("old", severity=Severity.CRITICAL, body="Why old.", at=anchor(2))
     seen = view(clean(review(low, high, old)), None, known_finding(old, thread()))
     for text in (job_summary(seen).text, check_output(seen).text):
-        places = [text.index(f" · {title}\n") for title in ("high", "low", "old")]
+        places = [f"{text}\n".index(f" · {title}\n") for title in ("high", "low", "old")]
         assert places == sorted(places)
         assert (
             f"\n- 🔴\u00a0critical · [`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · [open]("
