@@ -202,7 +202,7 @@ def test_failed_double_check_keeps_findings(
     assert fault["message"].startswith("3 findings could not be double-checked")
     assert why in fault["message"]
     assert "Double-checked: 3 could not be verified." in world.summary_comment
-    assert "3 findings were not verified" in result.warning_text
+    assert "3 findings could not be double-checked" in result.warning_text
 
 
 def test_strict_posts_only_confirmed_findings_on_lines(world: World) -> None:

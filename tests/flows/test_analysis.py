@@ -161,7 +161,9 @@ def test_a_question_that_failed_costs_its_own_lines(kind: ModelKind, reason: Ski
     missing = {file.path: file.reason for file in found.coverage.missing}
     assert missing == {"src/f1.py": reason, "src/f2.py": reason}
     assert found.coverage.percent == 50
-    assert [fault.message for fault in found.faults] == [f"It failed: {kind}. (and 1 more of this kind)"]
+    assert [fault.message for fault in found.faults] == [
+        f"It failed: {kind}. (and 1 more of this kind) Not reviewed because of it: src/f1.py, src/f2.py."
+    ]
     assert len(running.model.prompts) == 4
 
 

@@ -359,7 +359,7 @@ def test_a_budget_of_one_call_checks_the_gravest(parallel: int) -> None:
     assert {one.path for one in made.findings} == {"b.py", "c.py"}
     assert {gone.finding.path for gone in made.suppressed} == {"a.py"}
     (message,) = messages(made)
-    assert message.startswith("24 findings were not verified")
+    assert message.startswith("24 findings could not be double-checked")
     assert "max-model-calls (1) of the double-check is used up" in message
 
 
