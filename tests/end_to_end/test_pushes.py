@@ -27,7 +27,11 @@ FIRST_LIMIT, LATER_LIMIT = 10, 5
 """The maximum of requests of a first review of a small change, and of a run without new findings."""
 
 
-NOTHING_NEW = ["check run: in_progress", "check run: success", "summary again: 2 findings, none of them new"]
+NOTHING_NEW = [
+    "check run: in_progress",
+    "check run: success",
+    "summary again: 2 open findings, nothing new (2 medium)",
+]
 
 
 class Replay:
@@ -280,7 +284,7 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
     opinions.verdict = "keep"
     replay.push(fix("check(logged_in)"), code=1, inputs=GATES)
     assert states(replay) == ([("rechecked", True)], *OPEN)
-    assert "raised before, checked again" in re.sub(r"\[(.*?)\]\(.*?\)", r"\1", world.summary_comment)
+    assert "open, checked again" in re.sub(r"\[(.*?)\]\(.*?\)", r"\1", world.summary_comment)
     assert "confirmed" not in world.summary_comment
     (asked,) = opinions.asked
     assert "> +fault(A, high)" in asked or elsewhere

@@ -81,7 +81,7 @@ def test_posts_confirmed_findings_with_evidence(world: World) -> None:
     assert len(world.github.comments) == 3
     for comment in world.github.comments:
         assert "<summary>Evidence (confirmed)</summary>" in comment.body
-        assert "confirmed by a double-check" in comment.body
+        assert "confirmed" not in comment.body.replace("Evidence (confirmed)", "")
     for text in (world.summary_comment, result.summary, result.log):
         assert "Double-checked: 3 confirmed." in text
     (asked,) = opinion_requests(world)
@@ -99,8 +99,8 @@ def test_refuted_findings_are_in_report_only(world: World) -> None:
     assert gone == [("Fault one", 3, WHY), ("Fault two", 4, WHY), ("Fault three", 30, WHY)]
     assert world.github.comments == []
     assert world.github.reviews == []
-    assert "no open findings" in world.summary_comment
-    assert "Double-checked: 3 dropped as refuted." in world.summary_comment
+    assert "no findings: the second check ruled out everything" in world.summary_comment
+    assert "Double-checked: 3 rejected." in world.summary_comment
     assert "Fault" not in world.posted + world.check_run_text + result.summary
 
 
@@ -111,7 +111,7 @@ def test_applies_verdict_of_each_finding(world: World) -> None:
     assert checks(result) == {"one": "lowered", "three": "confirmed"}
     assert result.outputs["highest-severity"] == "low"
     assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
-    assert "Double-checked: 1 confirmed, 1 lowered, 1 dropped as refuted." in world.summary_comment
+    assert "Double-checked: 1 confirmed, 1 downgraded, 1 rejected." in world.summary_comment
     assert "🔵 low" in world.github.comments[0].body
 
 
@@ -201,7 +201,7 @@ def test_failed_double_check_keeps_findings(
     (fault,) = (fault for fault in result.report["faults"] if fault["kind"] == "double-check")
     assert fault["message"].startswith("3 findings could not be double-checked")
     assert why in fault["message"]
-    assert "Double-checked: 3 could not be verified." in world.summary_comment
+    assert "Double-checked: 3 not checked." in world.summary_comment
     assert "3 findings could not be double-checked" in result.warning_text
 
 
@@ -346,7 +346,7 @@ def test_later_run_keeps_verdicts(world: World) -> None:
     world.github.push(1, "feature")
     result = world.run({"summary": "off"})
     assert checks(result) == {"one": "rechecked", "two": "lowered", "three": "unverified"}
-    tally = "1 lowered, 1 could not be verified, 1 checked again and still open"
+    tally = "1 downgraded, 1 not checked, 1 checked again and still open"
     assert f"Double-checked: {tally}." in world.summary_comment
     assert len(world.github.comments) == 3
 
@@ -362,7 +362,7 @@ def test_report_has_double_check_for_publishing(world: World) -> None:
     assert checks(result) == {"one": "confirmed", "three": "unverified"}
     assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert "Fault two" not in world.posted
-    assert any("unverified" in comment.body for comment in world.github.comments)
+    assert any("not double-checked" in comment.body for comment in world.github.comments)
     assert any("Evidence (confirmed)" in comment.body for comment in world.github.comments)
 
 

@@ -498,7 +498,7 @@ def test_job_summary_of_an_unchanged_pull_request_is_short() -> None:
         {"review": replace(whole, carried_lines=3)},
         {"fixed": (thread(),)},
     ):
-        assert "It adds a pool." in job_summary(replace(seen, **change)).text  # type: ignore[arg-type]  # of three fields
+        assert "It adds a pool." in job_summary(replace(seen, **change)).text
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ def coverage_sentence(coverage: Coverage, head_sha: str) -> str:
     files = f"{read:,} of {count(len(counted), 'file')}{at}."
     if not coverage.complete:
         return f"Reviewed {files}"
-    lines = f"{coverage.reviewed_lines:,} of {count(coverage.changed_lines, 'changed line')}"
-    return f"Reviewed {lines} ({coverage.percent} %) in {files}"
+    changed = count(coverage.changed_lines, "changed line")
+    return f"Reviewed {coverage.reviewed_lines:,} of {changed} ({coverage.percent} %) in {files}"
 
 
 def unreviewed(coverage: Coverage, names: int) -> list[str]:
