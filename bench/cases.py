@@ -125,7 +125,7 @@ class Case:
     checkout: bool = True
     """Whether the workflow checked the repository out, with its history."""
     checked: bool = False
-    """Whether second opinion and summary are on, as by default."""
+    """Whether double-check and summary are on, as by default."""
 
     @property
     def measures(self) -> list[Measure]:
@@ -225,7 +225,7 @@ CASES = (
         Case(
             kind="review",
             name=f"{name}-checked",
-            title=f"{name} pull request ({shape}), {latency}, with second opinion and summary",
+            title=f"{name} pull request ({shape}), {latency}, with double-check and summary",
             goals={WALL: wall, CALLS: calls, **_ALL_LINES},
             runs=runs,
             shape=shape,

@@ -151,7 +151,7 @@ def test_configuration_and_prompts_are_those_of_the_working_tree(
     at_base = terminal.run("review", "--at-base")
     assert at_base.code == 1
     assert "Configuration: .github/hunkwise.yml in the merge base (" in at_base.errors
-    assert "A finding reaches fail-on: high." in at_base.errors
+    assert "1 finding is high or worse (fail-on: high)." in at_base.errors
     (repository.path / ".github/hunkwise.yml").write_text(own + "min-coverage: 100\n")
     (repository.path / "mine.j2").write_text("{{ nothing }}")
     edited = terminal.run("review")
@@ -229,7 +229,7 @@ def test_a_broken_base_ends_with_2_and_says_where(
 def test_a_branch_without_changes_is_said_to_have_none(terminal: CommandLine) -> None:
     printed = terminal.run("review", "--head", "main")
     assert printed.code == 0
-    assert "Nothing was reviewed." in printed.out
+    assert "Nothing to review." in printed.out
     assert "main has no changes since main (" in printed.out
 
 

@@ -87,7 +87,7 @@ def test_each_kind_of_context_can_be_disabled(world: World) -> None:
         assert words not in prompt, words
 
 
-def test_second_opinion_has_instructions_for_the_file(world: World) -> None:
+def test_double_check_has_instructions_for_the_file(world: World) -> None:
     settings = "version: 1\nsummary: off\n"
     world.change({**BASE, ".github/hunkwise.yml": settings}, HEAD)
     run(world)

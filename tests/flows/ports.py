@@ -111,6 +111,8 @@ class FakeThreads:
 
     to: Refusals
     notes: tuple[str, ...] = ()
+    posted: Mapping[str, str] = field(default_factory=dict)
+    """URLs of comments by their last lines."""
 
     def close(
         self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
@@ -118,6 +120,9 @@ class FakeThreads:
         for thread in threads:
             self.to.write("close", thread.id if answer else f"{thread.id} unanswered")
         return self.notes
+
+    def urls(self) -> Mapping[str, str]:
+        return self.posted
 
 
 @dataclass

@@ -243,7 +243,7 @@ def test_what_the_review_did_not_take_becomes_annotations_the_most_severe_first(
     assert published.unposted == (low,)
     view = published.view
     assert (view.verdict.exit_code, view.posted.fault) == (ExitCode.REVIEWED, UNPOSTED)
-    assert "1 on annotations of the check run, 1 in the job summary" in view.verdict.warnings[0]
+    assert "1 in annotations of the check run, 1 in the job summary" in view.verdict.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,12 @@ from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     answer_body,
     check_output,
-    comment,
     failure_summary,
     job_summary,
     review_body,
     summary_comment,
 )
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import CommentPlan, PublishedFinding
 from hunkwise.publish.sarif import as_sarif
 from tests.publish.samples import SERVER, anchor, finding, known_finding, review, state, thread, view
@@ -91,15 +91,19 @@ def hostile_view(untrusted: str) -> PublishedReview:
         known_finding(old, thread()),
         posted=posted,
     )
-    return replace(seen, run=RUN)
+    return replace(seen, run=RUN, for_agents=True)
 
 
 def _inline(untrusted: str) -> str:
-    return comment(hostile(untrusted), server_url=SERVER, offered=untrusted)
+    return comment(
+        hostile(untrusted), server_url=SERVER, offered=untrusted, for_agents=True, names_prompt=True
+    )
 
 
 def _on_file(untrusted: str) -> str:
-    return comment(hostile(untrusted), server_url=SERVER, where=Destination.FILE)
+    return comment(
+        hostile(untrusted), server_url=SERVER, where=Destination.FILE, for_agents=True, names_prompt=True
+    )
 
 
 def _body(untrusted: str) -> str:

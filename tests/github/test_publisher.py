@@ -11,7 +11,7 @@ import pytest
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.review import Destination, PostResult, ReviewEvent
 from hunkwise.github.reviews import Reviews
-from hunkwise.publish.documents import comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import CommentPlan, Page, ReviewDraft, place
 from hunkwise.tracking.markers import finding_marker, review_marker
 from tests.fakes.github import GraphqlRefusal

@@ -10,7 +10,7 @@ import pytest
 from hunkwise.domain.finding import Severity, Verification
 from hunkwise.domain.review import Destination, ExitCode, PostResult, ReviewFault, SuppressedFinding
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
-from hunkwise.publish.documents import comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import PublishedFinding
 from hunkwise.publish.report import as_json, digest_of
 from tests.publish.samples import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -250,7 +251,7 @@ def check_not_praised(world: AttackWorld, result: Result) -> None:
     assert world.github.reviews == []
     assert "success" not in {run.conclusion for run in world.github.check_runs}
     for text in (result.summary, *world.check_run_markdown[-2:-1]):
-        assert "nothing found in the reviewed lines" not in text
+        assert not re.search(r"no findings(?! in the part)", text)
 
 
 @parametrize_cases(
