@@ -235,8 +235,8 @@ def test_every_example_of_github_is_parsed(payload: dict[str, Any]) -> None:
         (
             "labeled",
             {},
-            'The action "labeled" brings no new code to pull request #2; opened, synchronize, reopened,'
-            " ready_for_review, and edited where the base branch changes, do.",
+            'Skipped: "labeled" does not change the code of pull request #2. hunkwise runs on opened, synchronize,'
+            " reopened, ready_for_review, and edited where the base branch changes.",
         ),
         ("closed", {}, "Pull request #2 is closed."),
         ("closed", {"merged": True}, "Pull request #2 is merged."),

@@ -184,8 +184,8 @@ def _read_pull_request(
     if action in REVIEWED_ACTIONS or (action == "edited" and _is_base_changed(event)):
         return task
     return NothingToDo(
-        f"The action {quoted(action)} brings no new code to pull request #{number};"
-        f" {', '.join(REVIEWED_ACTIONS)}, and edited where the base branch changes, do."
+        f"Skipped: {quoted(action)} does not change the code of pull request #{number}. hunkwise runs on"
+        f" {', '.join(REVIEWED_ACTIONS)}, and edited where the base branch changes."
     )
 
 
