@@ -178,9 +178,9 @@ CASES = (
             checkout=checkout,
         )
         for name, more, checkout, first, again in (
-            ("again", "", True, 8, 5),
+            ("again", "", True, 9, 5),
             # More requests for the base, AGENTS.md in folders, and the code around the changes.
-            ("again-bare", ", nothing checked out", False, 11, 6),
+            ("again-bare", ", nothing checked out", False, 12, 6),
         )
     ),
     *(

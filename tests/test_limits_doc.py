@@ -389,8 +389,12 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/publish/test_audit_issue.py::test_many_news_are_one_short_comment_of_its_own",
     ),
     "Text of one finding in a comment": (
-        ["hunkwise.publish.documents:_TEXT_LIMIT"],
+        ["hunkwise.publish.finding_text:_TEXT_LIMIT"],
         "tests/publish/test_documents.py::test_longest_texts_fit",
+    ),
+    "Explanation, and code, in a prompt for a coding agent": (
+        ["hunkwise.publish.finding_text:_AGENT_TEXT_LIMIT"],
+        "tests/publish/test_documents.py::test_prompt_for_an_agent_is_limited_and_cannot_leave_its_fence",
     ),
     "Text of an answer to a command": (
         ["hunkwise.publish.documents:ANSWER_LIMIT"],

@@ -74,6 +74,9 @@ def test_low_coverage_fails_run(world: World) -> None:
     result = world.run({"min-coverage": "51"}, code=1)
     assert "(min-coverage: 51)" in result.error_text
     assert "no findings in the part that was reviewed" in world.summary_comment
+    assert result.log.count("Reviewed 1 of 2 parts of the change.") == 1
+    assert "⚠️ **Model error**: The model did not call the tool" in world.summary_comment
+    assert "Not reviewed because of it: quiet.py." in world.summary_comment
     assert world.github.reviews == []
 
 

@@ -23,7 +23,7 @@ def lines(**marked: str) -> str:
 
 
 BASE: Files = {"app.py": lines()}
-FIRST_LIMIT, LATER_LIMIT = 10, 5
+FIRST_LIMIT, LATER_LIMIT = 11, 5
 """The maximum of requests of a first review of a small change, and of a run without new findings."""
 
 
@@ -83,7 +83,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "check run: in_progress",
         "review COMMENT: app.py:3 Fault A, app.py:30 Fault B",
         "check run: success",
-        "summary: 2 findings",
+        "summary: 2 findings (2 medium)",
     ]
     assert len(replay.paths) <= FIRST_LIMIT
 
@@ -93,7 +93,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "review COMMENT: app.py:50 Fault C",
         "threads: 1 answered, 1 resolved",
         "check run: success",
-        "summary again: 2 findings, 1 of them new",
+        "summary again: 2 open findings, 1 new (2 medium)",
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C"]
 
@@ -115,7 +115,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "check run: in_progress",
         "threads: 1 answered, 1 resolved",
         "check run: success",
-        "summary again: no open findings in the reviewed lines",
+        "summary again: no open findings",
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C (resolved)"]
     assert len(world.github.reviews) == 2

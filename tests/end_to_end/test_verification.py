@@ -112,7 +112,7 @@ def test_applies_verdict_of_each_finding(world: World) -> None:
     assert result.outputs["highest-severity"] == "low"
     assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert "Double-checked: 1 confirmed, 1 downgraded, 1 rejected." in world.summary_comment
-    assert "🔵 low" in world.github.comments[0].body
+    assert "🔵\u00a0low" in world.github.comments[0].body
 
 
 def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World) -> None:
@@ -134,8 +134,10 @@ def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World)
     (comment,) = world.github.comments
     assert "Tuesdays" in comment.body
     assert "**The same:** `app.py`, line 4." in comment.body
-    assert not any(text in comment.body for text in ("<b>", "<!-- hunkwise:x", " @octocat"))
-    assert "True, and not worth a comment: 1 finding" in world.summary_comment
+    prose, *_ = comment.body.partition("```text")
+    assert not any(text in prose for text in ("<b>", "<!-- hunkwise:x", " @octocat"))
+    assert "<!-- hunkwise:x" not in comment.body
+    assert "Not worth a comment: 1 finding" in world.summary_comment
     assert "Fault three" in world.summary_comment
     assert "Fault two" not in world.summary_comment
 

@@ -113,6 +113,8 @@ class FakeThreads:
     notes: tuple[str, ...] = ()
     posted: Mapping[str, str] = field(default_factory=dict)
     """URLs of comments by their last lines."""
+    logins: list[str] = field(default_factory=list)
+    """Whose comments were asked for."""
 
     def close(
         self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
@@ -121,7 +123,8 @@ class FakeThreads:
             self.to.write("close", thread.id if answer else f"{thread.id} unanswered")
         return self.notes
 
-    def urls(self) -> Mapping[str, str]:
+    def urls(self, login: str) -> Mapping[str, str]:
+        self.logins.append(login)
         return self.posted
 
 

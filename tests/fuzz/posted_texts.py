@@ -70,9 +70,9 @@ def hostile_view(untrusted: str) -> PublishedReview:
         coverage=Coverage(
             (
                 FileCoverage("src/a.py", 4, 4),
-                FileCoverage(untrusted, 9, 1, SkipReason.FAILED, untrusted),
+                FileCoverage(f"a {untrusted}/a", 9, 1, SkipReason.FAILED, untrusted),
                 FileCoverage("calm.py", 9, 1, SkipReason.FAILED, "calmly"),
-                FileCoverage(untrusted, 9, 0, SkipReason.IGNORED, untrusted),
+                FileCoverage(f"a {untrusted}/b", 9, 0, SkipReason.IGNORED, untrusted),
             )
         ),
         usage=Usage(1, 2, 3, models=(untrusted, "calm")),

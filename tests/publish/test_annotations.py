@@ -149,7 +149,7 @@ def test_untrusted_text_is_plain_without_external_links(untrusted: str, written:
 )
 def test_annotation_has_no_markup(markdown: str, written: str) -> None:
     result = annotation(finding("See `x` **y**", body=markdown, at=anchor()), FILES, server_url=GITHUB)
-    assert result.message == f"{written}\n\nprompt review"
+    assert result.message == written
     assert result.title == "medium: See x y"
 
 

@@ -163,14 +163,14 @@ def gate(label: str) -> Severity | None:
             replace(WHOLE, coverage=Coverage((FileCoverage("a.csv", 6, 0, SkipReason.DATA),))),
             Gates(min_coverage=1),
             ExitCode.GATE,
-            ("0 % of the changed lines were reviewed; min-coverage is 1 %.",),
+            ("0 % of the changed lines were reviewed (min-coverage: 1).",),
         ),
         (
             replace(WHOLE, coverage=Coverage((FileCoverage("a.js", 6, 5, SkipReason.LINE_TOO_LONG),))),
             Gates(),
             ExitCode.PARTIAL,
             (
-                "A part of the change was not reviewed: 1 file, 83 % of the lines covered.",
+                "Not fully reviewed: 1 file; 83 % of the changed lines were reviewed.",
                 "A line is too long to be shown whole: if its file is data, list it under `ignore` in the "
                 "configuration.",
             ),

@@ -640,7 +640,7 @@ def test_local_summary_has_no_links() -> None:
     )
     text = job_summary(seen).text
     assert "](" not in text
-    assert "The review: `https://x.example/1`" in text
+    assert "View the review: `https://x.example/1`" in text
 
 
 def test_untrusted_text_has_no_effect_in_any_document() -> None:

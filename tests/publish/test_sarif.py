@@ -294,7 +294,7 @@ def test_list_of_unreviewed_files_is_shortened() -> None:
     (invocation,) = sarif(replace(review(), coverage=Coverage(files)))["invocations"]
     texts = [one["message"]["text"] for one in invocation["toolExecutionNotifications"]]
     assert len(texts) == 201
-    assert texts[-1] == "1,100 more files were not reviewed, or not whole: the JSON report names them."
+    assert texts[-1] == "1,100 more files were not fully reviewed: the JSON report names them."
 
 
 def test_most_severe_findings_are_kept_above_limit() -> None:

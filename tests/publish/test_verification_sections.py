@@ -91,9 +91,9 @@ def test_findings_below_min_confidence_are_folded_with_their_confidence(
     for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
         assert f"<details><summary>{title}</summary>" in text
         assert "- `src/a.py:3` &lt;b>One&lt;/b> (40 %)\n- `src/a.py` Two (54.9 %)\n" in text
-        assert "Second opinion" not in text
+        assert "Double-checked" not in text
     assert as_json(view(whole))["suppressed"][0]["reason"] == low[0].reason
-    assert "nothing above min-confidence was found" in conclude(whole, Gates()).sentence
+    assert conclude(whole, Gates()).sentence == "No findings above min-confidence."
     assert "min-confidence" not in job_summary(view(verified_review())).text
 
 

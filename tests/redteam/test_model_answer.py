@@ -382,5 +382,7 @@ def test_withholds_secret_in_each_encoding_and_field(world: AttackWorld) -> None
     harmless = finding("notes.txt", 2 * len(ways) + 1, title="Harmless")
     world.answer_with(report([*written, harmless], f"All about {PROVIDER_KEY}."))
     result = world.run({"max-model-calls": "1"})  # otherwise the model would be written its own words again
-    assert [one.body.splitlines()[0] for one in world.github.comments] == ["**🟡 medium** · **Harmless**"]
+    assert [one.body.splitlines()[0] for one in world.github.comments] == [
+        "**🟡\u00a0medium** · **Harmless**"
+    ]
     assert "revoke it" in result.warning_text

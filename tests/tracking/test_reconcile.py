@@ -26,7 +26,7 @@ POSTED = thread(FAULT)
 LOST = replace(POSTED, line=None, outdated=True)
 
 
-# What was raised before
+# Findings of earlier runs
 
 
 def test_the_state_comes_first_then_what_only_our_comments_remember() -> None:

@@ -56,15 +56,15 @@ class ThreadPort(Protocol):
     """Closes and finds our threads; see github.comments. Neither method raises GitHubError.
 
     `close` returns a sentence for each thread that was not closed as requested. `answer`: whether to post an answer in
-    the threads too, with the `evidence` (Markdown) of some of them. `urls` returns the URLs of our newest comments on
-    lines and files by their last lines, as far as they can be read.
+    the threads too, with the `evidence` (Markdown) of some of them. `urls` returns the URLs of the newest comments of
+    our account on lines and files, by their last lines, as far as they can be read.
     """
 
     def close(
         self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
     ) -> tuple[str, ...]: ...
 
-    def urls(self) -> Mapping[str, str]: ...
+    def urls(self, login: str) -> Mapping[str, str]: ...
 
 
 class HeadFilePort(Protocol):
@@ -237,7 +237,7 @@ class Publication:
             posted = self._ports.reviews.publish(self._draft_review(plan, plan.event_to_post(event)))
         if posted.stale:
             return self._finish(plan, posted)
-        posted = replace(posted, comments=self._find_comments(posted.where))
+        posted = replace(posted, comments=self._find_comments(posted.where, now.viewer))
         # An answer would become part of a pending review of the same account.
         reconciled, server_url = plan.reconciliation, self._settings.server_url
         evidence = {
@@ -251,14 +251,14 @@ class Publication:
             notes += dismiss(self._ports.reviews, now, event)
         return self._finish(plan, replace(posted, notes=tuple(notes)), remember=True)
 
-    def _find_comments(self, where: Mapping[Finding, Destination]) -> dict[Finding, str]:
+    def _find_comments(self, where: Mapping[Finding, Destination], login: str) -> dict[Finding, str]:
         """Returns the URLs of the findings' comments, as far as GitHub lists them."""
         markers = {
             finding: finding_marker(finding, destination)
             for finding, destination in where.items()
             if destination in (Destination.INLINE, Destination.FILE)
         }
-        urls = self._ports.threads.urls() if markers else {}
+        urls = self._ports.threads.urls(login) if markers else {}
         return {finding: urls[marker] for finding, marker in markers.items() if marker in urls}
 
     def _choose_event(self, plan: PublishPlan) -> ReviewEvent:

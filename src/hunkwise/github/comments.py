@@ -11,6 +11,7 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
 from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.accounts import bare
 from hunkwise.github.graphql import GraphqlResponse
 from hunkwise.github.responses import REFUSED
 from hunkwise.github.writer import Writer, address, marker_line, posted_comment
@@ -124,16 +125,16 @@ class Threads:
         self._mark_fixed(closing.refused, closing)
         return tuple(closing.notes)
 
-    def urls(self) -> dict[str, str]:
-        """Returns the URLs of our newest comments on lines and files, of at most 100, by their last lines.
+    def urls(self, login: str) -> dict[str, str]:
+        """Returns the URLs of the newest comments on lines and files that `login` wrote, by their last lines.
 
-        It is one request. Empty if GitHub refuses it: a comment that was posted is not lost without its URL.
+        It is one request, for at most 100 comments. Empty if GitHub refuses it: only links are lost.
         """
         query = {"sort": "created", "direction": "desc", "per_page": 100}
         urls: dict[str, str] = {}
         try:
             for entry in self._writer.get(f"pulls/{self._writer.number}/comments", query).objects():
-                if self._writer.github.account.wrote(entry):
+                if bare(entry.text_or("user.login", "")) == login:
                     urls.setdefault(marker_line(entry.text_or("body", "")), address(entry))
         except GitHubError as error:
             _log.info("The new comments were not listed, so the summary has no links to them: %s", error)

@@ -201,9 +201,9 @@ def suggestion_text(code: str, *, path: str | None = None) -> str:
         return "Suggested: remove these lines."
     if path is None:
         return f"Suggested instead:\n{code.rstrip(chr(10))}"
-    # GitHub takes the extension of a file for the name of its language.
-    name, _, extension = path.rpartition("/")[2].rpartition(".")
-    return f"Suggested instead:\n\n{fence(code, extension if name else '')}"
+    # GitHub knows a language by the extension of its files, or by a whole name such as Makefile.
+    language = path.rpartition("/")[2].rpartition(".")[2]
+    return f"Suggested instead:\n\n{fence(code, language)}"
 
 
 def without_markup(markdown: str) -> str:

@@ -40,7 +40,7 @@ _FEWEST_BARS, _MOST_BARS = 4, 12
 _LONGEST_BAR = 24
 _BAR = re.compile(r"[A-Za-z0-9._/ -]+")
 _DEMO = (
-    "> **By rules, not by a model:** this audit was made by the demo's fixed rules. It shows how hunkwise works, and "
+    "> **Made by fixed rules, not by a model:** this audit was made by the demo. It shows how hunkwise works, and "
     "says little about this repository."
 )
 
@@ -167,7 +167,7 @@ def _headline(report: AuditReport) -> str:
         return "**Nothing has been read yet.**" if not report.files_read else f"**No open findings{part}.**"
     new = len(report.new_findings)
     severities = count_by_severity(finding for finding, _ in report.open)
-    return f"**{count(len(report.open), 'open finding')}**, {f'{new:,}' if new else 'none'} of them new: {severities}."
+    return f"**{count(len(report.open), 'open finding')}**, {f'{new:,}' if new else 'nothing'} new: {severities}."
 
 
 def _lap(report: AuditReport) -> str:

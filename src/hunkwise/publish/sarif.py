@@ -221,7 +221,7 @@ def _make_invocation(review: Review, omitted: int) -> Json:
     notifications = [_describe_unreviewed(file) for file in review.coverage.missing[:_MOST_FILES_NAMED]]
     more = len(review.coverage.missing) - len(notifications)
     counts = [
-        (more, "more files were not reviewed, or not whole: the JSON report names them."),
+        (more, "more files were not fully reviewed: the JSON report names them."),
         (review.coverage.unlisted_files, "files were not listed by GitHub, and not reviewed."),
         (omitted, f"findings are not in this file, which holds the {MOST_RESULTS:,} most severe."),
     ]

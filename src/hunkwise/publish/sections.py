@@ -285,7 +285,7 @@ def run_details(view: PublishedReview) -> str:
     address = view.posted.review_url
     if address:
         link = linked("View the review", address, view.server_url)
-        lines.append(link if link != "View the review" else f"The review: {sanitize.code_span(address)}")
+        lines.append(link if link != "View the review" else f"View the review: {sanitize.code_span(address)}")
     lines.append(cost_line(review.usage, review.seconds))
     return folded("Details", "\n".join(f"- {line}" for line in lines))
 
