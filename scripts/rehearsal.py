@@ -151,6 +151,16 @@ def check_paths() -> None:
         raise release.ReleaseError("a release must not depend on the machine: " + "; ".join(faults))
 
 
+def install_commands(python: Path, wheel: Path) -> list[list[str]]:
+    """Returns the commands that install the locked packages and the wheel for an empty environment's Python."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    return [
+        [*pip, *"install --quiet --no-deps --require-hashes -r requirements/runtime.txt".split()],
+        [*pip, *"install --quiet --no-deps --no-index".split(), str(wheel)],
+        [*pip, "check"],
+    ]
+
+
 def review_with_wheel(version: str, folder: Path) -> None:
     """Installs the wheel and the locked packages into an empty environment, and reviews the example with it."""
     wheel, home, python = (
@@ -162,11 +172,8 @@ def review_with_wheel(version: str, folder: Path) -> None:
     # Without it the CLI unpacks itself in its first 2 s, which a busy machine cannot do before hunkwise gives up.
     (home / ".cache" / "copilot").symlink_to(ROOT / "node_modules" / ".cache" / "copilot")
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")])
-    pip = [sys.executable, "-m", "pip", "--python", str(python)]
-    install = [*pip, "install", "--quiet", "--no-deps"]
-    _run([*install, "--require-hashes", "-r", "requirements/runtime.txt"])
-    _run([*install, "--no-index", str(wheel)])
-    _run([*pip, "check"])
+    for command in install_commands(python, wheel):
+        _run(command)
     programs = os.pathsep.join((str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]))
     environment = {"PATH": programs, "HOME": str(home), "TMPDIR": str(folder), "PYTHONNOUSERSITE": "1"}
     printed = _run([str(folder / "venv" / "bin" / "hunkwise"), "--version"], environment, folder)

@@ -182,6 +182,7 @@ def test_the_options_select_commits_staged_and_unstaged_changes_and_untracked_fi
     report = json.loads(printed.out)
     assert {one["path"] for one in report["findings"]} == found
     assert said.replace("HEAD_SHA", head[:12]) in printed.errors
+    assert f"({report['base_sha'][:12]}).." in printed.errors
     assert ", with the demo model" in printed.errors
     untracked = "1 untracked file is not included (d.py): add --untracked."
     whole = not {"--untracked", "--staged", "--committed", "--head"} & set(arguments)

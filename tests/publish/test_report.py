@@ -47,7 +47,7 @@ def test_report_has_all_fields() -> None:
         fixed=(thread(comment(gone, server_url="")), thread("no marker", url="")),
         dismissed=(previous_finding(gone),),
     )
-    report = as_json(seen, base_sha="b" * 40, head_repository="fork/r")
+    report = as_json(replace(seen, base_sha="b" * 40), head_repository="fork/r")
     assert json.loads(json.dumps(report, ensure_ascii=False).encode()) == report
     first, second = report.pop("findings")
     coverage = report.pop("coverage")

@@ -234,7 +234,9 @@ class Publisher:
 
     def _report(self, view: PublishedReview) -> dict[str, object]:
         pull_request = self._pull_request
-        return as_json(view, base_sha=pull_request.base_sha, head_repository=pull_request.head_repository)
+        return as_json(
+            replace(view, base_sha=pull_request.base_sha), head_repository=pull_request.head_repository
+        )
 
     def _sarif(self, view: PublishedReview) -> dict[str, object]:
         return as_sarif(

@@ -286,6 +286,8 @@ class PublishedReview:
     """`owner/name`; empty if there is none, for example for a local range."""
     number: int | None = None
     """Number of the pull request."""
+    base_sha: str = ""
+    """The commit that the change begins with; empty if it is not known."""
     server_url: str = ""
     run: str = ""
     """The run's name in its markers."""
