@@ -157,19 +157,22 @@ def _locate(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[in
     if anchor is None:
         return 1, 1, describe_location(finding)
     if anchor.side is Side.LEFT:
-        line = _clamp(_find_nearest_line(anchor, files_by_path.get(anchor.path)))
+        line = _clamp(find_nearest_line(anchor, files_by_path.get(anchor.path)))
         return line, line, describe_location(finding)
     return *lines_at_head(anchor), ""
 
 
-def _find_nearest_line(anchor: Anchor, file: FileDiff | None) -> int:
-    """Returns the line of the head that is nearest, in the same hunk, to a line of the base; 1 if there is none."""
+def find_nearest_line(anchor: Anchor, file: FileDiff | None) -> int:
+    """Returns the line of the head that is nearest, in the same hunk, to a line of the base.
+
+    If the hunk has no line of the head, it is the place of the hunk; 1 if there is no hunk.
+    """
     hunk = file.hunk_at(Side.LEFT, anchor.line) if file else None
     if hunk is None:
         return 1
     at = next(index for index, row in enumerate(hunk.lines) if row.old == anchor.line)
     candidates = [(abs(index - at), row.new) for index, row in enumerate(hunk.lines) if row.new is not None]
-    return min(candidates)[1] if candidates else 1
+    return min(candidates)[1] if candidates else max(hunk.new_start, 1)
 
 
 def lines_at_head(anchor: Anchor) -> tuple[int, int]:
