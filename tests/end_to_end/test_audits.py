@@ -146,7 +146,7 @@ def test_one_comment_lists_what_is_new_and_severe_and_a_closed_issue_stays_close
     (news,) = audits.news
     assert "**2 new findings**" in news
     assert [name in news for name in sorted(changed)] == [True, True, False]
-    assert "**3 open findings**, 3 of them new" in audits.issue.body
+    assert "**3 open findings**, 3 new" in audits.issue.body
 
 
 def test_sarif_is_uploaded_for_the_default_branch_and_alerts_dismiss(world: World) -> None:

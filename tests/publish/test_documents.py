@@ -370,7 +370,7 @@ def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expect
         (
             Coverage((), unlisted_files=7),
             "nothing was reviewed\n\n⚠️ **Not fully reviewed: 7 files.** 0 of 0 changed lines (0 %) were reviewed. "
-            "GitHub did not list 7 files of them.",
+            "GitHub did not list 7 of them.",
         ),
     ],
 )

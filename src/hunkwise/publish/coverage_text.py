@@ -25,7 +25,7 @@ def missing_files(coverage: Coverage) -> list[str]:
         f"{_missing_sentence(coverage)} {coverage.reviewed_lines:,} of {changed} ({coverage.percent} %) were reviewed."
     ]
     if coverage.unlisted_files:
-        lines[0] += f" GitHub did not list {count(coverage.unlisted_files, 'file')} of them."
+        lines[0] += f" GitHub did not list {coverage.unlisted_files:,} of them."
     lines += [_describe_file(file, 120) for file in coverage.missing[:_MOST_NAMED]]
     if (left := len(coverage.missing) - _MOST_NAMED) > 0:
         lines.append(f"- and {count(left, 'more file')}, listed below")
