@@ -39,13 +39,19 @@ def repository(tmp_path: Path) -> GitRepository:
 def read(repository: GitRepository, *, untracked: bool = False) -> tuple[str, str, tuple[str, ...]]:
     """The trees of the index and of the working tree, and the untracked paths."""
     git = Git(repository.path)
+    other = Git(repository.path)
     try:
         changes = UncommittedChanges(git, git.resolve("HEAD"))
-        commits = changes.staged(), changes.all(untracked=untracked)
-        trees = [git.run("rev-parse", f"{sha}^{{tree}}").output.decode().strip() for sha in commits]
-        return trees[0], trees[1], changes.untracked()
+        untracked_paths = changes.untracked()
+        commits = {git: changes.all(untracked=untracked)}
+        commits[other] = UncommittedChanges(other, other.resolve("HEAD")).staged()
+        tree, staged = (
+            of.run("rev-parse", f"{sha}^{{tree}}").output.decode().strip() for of, sha in commits.items()
+        )
+        return staged, tree, untracked_paths
     finally:
         git.close()
+        other.close()
 
 
 def tree_by_git(repository: GitRepository, home: Path, *arguments: str) -> str:

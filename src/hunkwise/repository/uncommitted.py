@@ -31,7 +31,7 @@ _EXCLUDES: Final = "core.excludesfile"
 
 
 class UncommittedChanges:
-    """The changes since the commit `head` that are in a repository's index and working tree.
+    """The changes since the commit `head` in a repository's index and working tree. Call `staged` or `all`, and once.
 
     Methods raise RepositoryError, and SettingsError while a merge has conflicts.
     """
