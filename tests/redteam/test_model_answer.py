@@ -67,7 +67,8 @@ def test_hostile_texts_are_inert_in_each_field(world: AttackWorld) -> None:
     for line, comment in enumerate(world.github.comments, 1):
         seen = shown(comment.body)
         assert f"End of {line}." in seen.everything
-        assert dict(seen.skeleton) == {"details": 1, "summary": 1}, comment.body  # our fold of the evidence
+        ours = {"details": 2, "summary": 2}  # the evidence, and the prompt for an agent
+        assert dict(seen.skeleton) == ours, comment.body
         assert [language for language, _ in seen.fences].count("suggestion") <= 1
         assert len(raised_in(comment.body)) == 1
         assert not is_fixed(comment.body)
@@ -76,7 +77,7 @@ def test_hostile_texts_are_inert_in_each_field(world: AttackWorld) -> None:
     writes_before = len(world.github.writes)
     world.run({"max-comments": str(len(WORDS))}, code=0)
     written = list_writes(world.github.writes[writes_before:])
-    known = f"summary again: {len(WORDS)} findings, none"
+    known = f"summary again: {len(WORDS)} open findings, nothing new"
     assert [one for one in written if not one.startswith(("check run: ", known))] == []
     assert not any(thread.resolved for thread in world.github.threads)
 
