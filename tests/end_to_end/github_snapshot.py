@@ -50,7 +50,9 @@ def snapshot(world: World) -> Snapshot:
                 for thread in github.threads
             )
         ),
-        in_bodies=tuple(sorted(found for review in github.reviews for found in _TITLES.findall(review.body))),
+        in_bodies=tuple(
+            sorted(found for review in github.reviews for found in set(_TITLES.findall(review.body)))
+        ),
         reviews=tuple(sorted(review.state for review in github.reviews)),
         conclusion=max(checks, key=lambda run: run.id).conclusion if checks else None,
         remembered=tuple(sorted((one.title, str(one.where)) for one in state.findings)) if state else (),

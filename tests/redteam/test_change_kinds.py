@@ -458,7 +458,7 @@ def check_unlisted_file(world: AttackWorld, result: Result) -> None:
     """Checks that files over GitHub's limit of 3,000, and over the budget, are counted."""
     assert result.report["coverage"]["unlisted_files"] == 1
     for text in (result.summary, world.summary_comment):
-        assert "1 more file" in text
+        assert "GitHub did not list 1 of them." in text
         assert "the budget ran out" in text
     assert len(world.model.requests) == 1
 

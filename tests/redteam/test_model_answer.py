@@ -68,10 +68,10 @@ def test_hostile_texts_are_inert_in_each_field(world: AttackWorld) -> None:
         seen = shown(comment.body)
         assert f"End of {line}." in seen.everything
         others = {tag: times for tag, times in seen.skeleton.items() if tag not in TABLE}
-        assert others == {"details": 1, "summary": 1}, comment.body  # our fold of the evidence
-        assert seen.skeleton["table"] == (
-            2 if name == "a table" else 0
-        )  # a table of safe cells is shown as one
+        ours = {"details": 2, "summary": 2}  # the evidence, and the prompt for an agent
+        assert others == ours, comment.body
+        # A table of safe cells is shown as one, in the body and in the evidence.
+        assert seen.skeleton["table"] == (2 if name == "a table" else 0)
         assert [language for language, _ in seen.fences].count("suggestion") <= 1
         assert len(raised_in(comment.body)) == 1
         assert not is_fixed(comment.body)
@@ -80,7 +80,7 @@ def test_hostile_texts_are_inert_in_each_field(world: AttackWorld) -> None:
     writes_before = len(world.github.writes)
     world.run({"max-comments": str(len(WORDS))}, code=0)
     written = list_writes(world.github.writes[writes_before:])
-    known = f"summary again: {len(WORDS)} findings, none"
+    known = f"summary again: {len(WORDS)} open findings, nothing new"
     assert [one for one in written if not one.startswith(("check run: ", known))] == []
     assert not any(thread.resolved for thread in world.github.threads)
 
