@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote
 
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind
 from hunkwise.github.client import GitHub
@@ -58,17 +57,6 @@ class HookDelivery:
 
 
 @dataclass(frozen=True)
-class InstalledRepository:
-    """A repository that the App is installed on."""
-
-    installation: int
-    name: str
-    """`owner/name`."""
-    branch: str
-    """The default branch."""
-
-
-@dataclass(frozen=True)
 class AuditTarget:
     """A repository that is to be audited at a commit of its default branch."""
 
@@ -91,15 +79,15 @@ class Installations:
         )
 
     def shas(self, repository: str, number: int, token: str) -> tuple[str, ...]:
-        """Returns the commits of a pull request's base and head; for number 0 that of the default branch."""
+        """Returns the commits of a pull request's base and head; for number 0 the default branch's newest commit."""
         with self._connection(token) as github:
             if not number:
                 return (github.get(f"/repos/{repository}/commits/HEAD").text("sha"),)
             pull = github.get(f"/repos/{repository}/pulls/{number}")
             return pull.text("base.sha"), pull.text("head.sha")
 
-    def repositories(self) -> Iterator[InstalledRepository]:
-        """Yields the repositories that the App is installed on, except archived ones and forks.
+    def repositories(self) -> Iterator[tuple[int, str]]:
+        """Yields installations, each with one of its repositories as `owner/name`, except archived ones and forks.
 
         GitHub runs no scheduled workflows in those either.
         """
@@ -116,33 +104,23 @@ class Installations:
                 for page in github.pages("/installation/repositories"):
                     for one in page.objects("repositories"):
                         if not one.truth("archived") and not one.truth("fork"):
-                            yield InstalledRepository(
-                                installation, one.text("full_name"), one.text("default_branch")
-                            )
+                            yield installation, one.text("full_name")
 
     def audit_targets(self) -> Iterator[AuditTarget]:
         """Yields the repositories whose configuration has the key `audit`. One that cannot be read is logged."""
-        for repository in self.repositories():
+        for installation, repository in self.repositories():
             try:
-                target = self._audit_target(repository)
+                token = self.token(installation, repository, _READ)
+                (sha,) = self.shas(repository, 0, token)
+                if self._has_audit(repository, sha, token):
+                    yield AuditTarget(installation, repository, sha)
             except Error as error:
-                _log.warning("Whether %s is to be audited is unknown: %s", repository.name, error)
-                continue
-            if target is not None:
-                yield target
+                _log.warning("Whether %s is to be audited is unknown: %s", repository, error)
 
-    def _audit_target(self, repository: InstalledRepository) -> AuditTarget | None:
-        token = self.token(repository.installation, repository.name, _READ)
-        github = GitHub(token, self._settings.api_url, repository.name, deadline=lambda: _SECONDS)
-        with closing(github):
-            text = github.file(DEFAULT_CONFIG_PATH, repository.branch)
-            if text is None:
-                return None
-            config = parse_config(text, path=DEFAULT_CONFIG_PATH)
-            if "audit" not in config.model_fields_set:
-                return None
-            commit = github.connection.get(f"/repos/{repository.name}/commits/{quote(repository.branch)}")
-            return AuditTarget(repository.installation, repository.name, commit.text("sha"))
+    def _has_audit(self, repository: str, sha: str, token: str) -> bool:
+        with closing(GitHub(token, self._settings.api_url, repository, deadline=lambda: _SECONDS)) as github:
+            text = github.file(DEFAULT_CONFIG_PATH, sha)
+        return text is not None and "audit" in parse_config(text, path=DEFAULT_CONFIG_PATH).model_fields_set
 
     def deliveries(self, since: datetime | None = None) -> list[HookDelivery]:
         """Returns the deliveries after a time, or all that GitHub has kept, the newest first, at most 10,000."""
@@ -179,7 +157,11 @@ class Installations:
         ]
         return [
             *lacking,
-            *(f'The App does not subscribe to the event "{event}".' for event in EVENTS if event not in events),
+            *(
+                f'The App does not subscribe to the event "{event}".'
+                for event in EVENTS
+                if event not in events
+            ),
         ]
 
     def _create_token(self, installation: int, body: Mapping[str, object]) -> str:

@@ -188,9 +188,7 @@ def _number(
             f"{_PREFIX}{name} is missing: set it to the App's number, which its page shows as App ID."
         )
     elif not text.isascii() or not text.isdecimal() or not least <= int(text) <= most:
-        faults.append(
-            f"{_PREFIX}{name} must be a whole number from {least} to {most:,}, not {quoted(text)}."
-        )
+        faults.append(f"{_PREFIX}{name} must be a whole number from {least} to {most:,}, not {quoted(text)}.")
     else:
         return int(text)
     return None
