@@ -17,8 +17,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from hunkwise import __version__
+from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import ServiceMetrics
-from hunkwise.service.queue import JobQueue, QueueError
+from hunkwise.service.queue import JobQueue
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.status import status_values
 from hunkwise.service.webhooks import MAX_BODY, WebhookError, jobs_of, read_webhook
@@ -52,11 +53,9 @@ class Web:
             webhook = read_webhook(request.headers, body, self._settings.webhook_secrets)
             event = webhook.event
             jobs = jobs_of(webhook)
-            new = await self._queue.deliver(webhook.delivery, jobs.start)
-            if new and jobs.start is not None and jobs.supersedes:
-                await self._queue.supersede(jobs.start)
-            if new and jobs.cancel is not None:
-                await self._queue.cancel_waiting(jobs.cancel)
+            new = await self._queue.deliver(
+                webhook.delivery, jobs.start, supersedes=jobs.supersedes, cancels=jobs.cancel
+            )
             answer = JSONResponse({"queued": jobs.start is not None and new}, 202)
         except WebhookError as error:
             answer = JSONResponse({"error": error.reason}, error.status)
