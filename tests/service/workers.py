@@ -61,7 +61,7 @@ async def working(
     try:
         for _ in range(count):
             tasks.append(asyncio.create_task(_work(database, pulls, parallel, grace)))
-        async with JobQueue(database, wait=1.0).opened() as queue:
+        async with JobQueue(database, wait=3.0).opened() as queue:
             yield queue
     finally:
         for task in tasks:
