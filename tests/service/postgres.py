@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -68,19 +69,21 @@ class Postgres:
         return self._folder / "data"
 
     def _call(self, program: str, *arguments: str) -> None:
-        ran = subprocess.run(
-            [str(self._programs / program), *arguments],
-            user=self._user if os.geteuid() == 0 else None,
-            group=pwd.getpwnam(self._user).pw_gid if os.geteuid() == 0 else None,
-            extra_groups=[] if os.geteuid() == 0 else None,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=(self._folder / "output").open("w") if program == "pg_ctl" else subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert ran.returncode == 0, ran.stdout or (self._folder / "output").read_text()
+        as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            as_user = {"user": self._user, "group": pwd.getpwnam(self._user).pw_gid, "extra_groups": []}
+        with (self._folder / "output").open("w+") as output:  # not a pipe, which the server would keep open
+            ran = subprocess.run(
+                [str(self._programs / program), *arguments],
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **as_user,
+            )
+            output.seek(0)
+            assert ran.returncode == 0, output.read()
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

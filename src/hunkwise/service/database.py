@@ -41,6 +41,7 @@ async def connected(url: str, wait: float) -> AsyncIterator[ConnectionPool]:
         min_size=1,
         max_size=_CONNECTIONS,
         timeout=wait,
+        reconnect_timeout=wait,  # the pauses between attempts double until then
         check=AsyncConnectionPool.check_connection,
         open=False,
     )

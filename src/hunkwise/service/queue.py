@@ -117,10 +117,11 @@ RunJob = Callable[[int, JobRequest], Awaitable[JobResult]]
 class JobQueue:
     """The queue of one process. Use it within `opened`. Methods raise QueueError."""
 
-    def __init__(self, database_url: str, run: RunJob | None = None) -> None:
-        """`run`: needed by workers only."""
+    def __init__(self, database_url: str, run: RunJob | None = None, *, wait: float = WEB_WAIT) -> None:
+        """`run`: needed by workers only. `wait`: seconds that a method waits for the database."""
         self._database_url = database_url
         self._run = run
+        self._wait = wait
         self._app = App(connector=_Connector())
         self._task = self._app.task(name=_TASK, queue=QUEUE, pass_context=True)(self._execute)
         self._pool: ConnectionPool | None = None
@@ -128,8 +129,7 @@ class JobQueue:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[JobQueue]:
         """Connects to the database until the end of the block. The connections are renewed after an outage."""
-        wait = WEB_WAIT if self._run is None else WORKER_WAIT
-        async with connected(self._database_url, wait) as pool, self._app.open_async(pool):
+        async with connected(self._database_url, self._wait) as pool, self._app.open_async(pool):
             self._pool = pool
             try:
                 yield self
