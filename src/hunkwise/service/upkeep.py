@@ -1,10 +1,10 @@
-"""What the workers do beside their jobs: rescue jobs of dead workers, missed webhooks, audits, and cleaning."""
+"""What workers repeat beside their jobs: jobs of dead workers, missed webhooks, audits, and cleaning."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -17,9 +17,11 @@ RESCUE_EVERY: Final = 10.0
 """Seconds."""
 REDELIVER_EVERY: Final = 600.0
 CLEAN_EVERY: Final = 3_600.0
+MOST_REDELIVERED: Final = 500
+"""At a time: GitHub allows an App 5,000 requests an hour."""
 _CURSOR: Final = "deliveries"
 _GRACE: Final = timedelta(minutes=1)
-"""A delivery that is younger may still be answered."""
+"""A delivery that is younger may not be answered yet, or not be listed yet."""
 _KEPT_BY_GITHUB: Final = timedelta(days=3)
 _log = logging.getLogger(__name__)
 
@@ -27,31 +29,42 @@ _log = logging.getLogger(__name__)
 class DeliveryPort(Protocol):
     """Lists the App's deliveries, and has them sent again; see `installation.Installations`."""
 
-    def deliveries(self) -> list[HookDelivery]: ...
+    def deliveries(self, since: datetime) -> list[HookDelivery]:
+        """Returns the deliveries after `since`, in any order. Raises GitHubError."""
+        ...
 
-    def redeliver(self, delivery: int) -> None: ...
+    def redeliver(self, delivery: int) -> None:
+        """Sends a delivery again, under the same GUID. Raises GitHubError."""
+        ...
 
 
-def missed(deliveries: Sequence[HookDelivery], since: datetime, now: datetime) -> list[HookDelivery]:
-    """Returns the deliveries after `since` of which no attempt was answered with a success, the oldest first."""
-    answered = {one.guid for one in deliveries if one.ok}
-    newest: dict[str, HookDelivery] = {}
+def missed(deliveries: Iterable[HookDelivery], since: datetime, until: datetime) -> list[HookDelivery]:
+    """Returns the last attempt of each delivery that failed until now, the oldest first."""
+    attempts: dict[str, list[HookDelivery]] = {}
     for one in sorted(deliveries, key=lambda one: one.at):
-        if since < one.at <= now - _GRACE and one.guid not in answered:
-            newest[one.guid] = one
-    return sorted(newest.values(), key=lambda one: one.at)
+        attempts.setdefault(one.guid, []).append(one)
+    last = [of_guid[-1] for of_guid in attempts.values() if not any(one.ok for one in of_guid)]
+    return sorted((one for one in last if since < one.at <= until), key=lambda one: one.at)
 
 
-async def redeliver_missed(queue: JobQueue, port: DeliveryPort, now: datetime) -> int:
-    """Has GitHub send the missed deliveries since the last look again; returns their number. Raises Error."""
+async def redeliver_missed(
+    queue: JobQueue, port: DeliveryPort, now: datetime, *, most: int = MOST_REDELIVERED
+) -> int:
+    """Lets GitHub redeliver what was missed since the last look; returns the number. Raises GitHubError and QueueError.
+
+    A redelivery that fails too is an attempt of its own, which the next look finds.
+    """
     stored = await queue.cursor(_CURSOR)
+    until = now - _GRACE
     since = datetime.fromisoformat(stored) if stored else now - _KEPT_BY_GITHUB
-    found = missed(await asyncio.to_thread(port.deliveries), since, now)
-    for one in found:
+    if until - since < timedelta(seconds=REDELIVER_EVERY / 2):
+        return 0  # another worker has just looked
+    found = missed(await asyncio.to_thread(port.deliveries, since), since, until)
+    chosen = found[:most]
+    for one in chosen:
         await asyncio.to_thread(port.redeliver, one.id)
-    # A delivery that failed again has a time of its own, after this one.
-    await queue.move_cursor(_CURSOR, (now - _GRACE).isoformat())
-    return len(found)
+    await queue.move_cursor(_CURSOR, (chosen[-1].at if len(chosen) < len(found) else until).isoformat())
+    return len(chosen)
 
 
 @dataclass(frozen=True)
