@@ -34,7 +34,7 @@ class Postgres:
     def create(self, database: str, template: str = "template1") -> str:
         """Creates a database; returns its connection string."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')  # type: ignore[arg-type]  # names of ours
+            connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url(database)
 
 
