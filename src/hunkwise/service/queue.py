@@ -168,16 +168,11 @@ class JobQueue:
         return bool(rows)
 
     async def supersede(self, job: JobRequest) -> int:
-        """Ends the running jobs with the lock of this one, if one waits behind them; returns their number.
-
-        If none waits, the job that was queued last runs already.
-        """
+        """Ends the running jobs with the lock of this one, which is queued; returns their number."""
         with _translated():
-            jobs = self.app.job_manager
-            running = list(await jobs.list_jobs_async(queue=QUEUE, lock=job.lock, status="doing"))
-            # After `running`: what was waiting in between is among them, and must not be ended.
-            if not list(await jobs.list_jobs_async(queue=QUEUE, lock=job.lock, status="todo")):
-                return 0
+            running = list(
+                await self.app.job_manager.list_jobs_async(queue=QUEUE, lock=job.lock, status="doing")
+            )
             for one in running:
                 if one.id is not None:
                     await self.app.job_manager.cancel_job_by_id_async(one.id, abort=True)
@@ -297,9 +292,9 @@ class JobQueue:
     async def cost_by_day(self, days: int = 14) -> Sequence[dict[str, Any]]:
         """Returns `day`, `repository`, `jobs`, `calls` and `credits`, by day and repository."""
         return await self._query(
-            "SELECT (ended AT TIME ZONE 'UTC')::date AS day, repository, count(*) AS jobs,"
-            " coalesce(sum(nullif(outputs->>'model-calls', '')::numeric), 0)::bigint AS calls,"
-            " coalesce(sum(nullif(outputs->>'ai-credits', '')::numeric), 0)::float AS credits FROM hunkwise_runs"
+            "SELECT ended::date AS day, repository, count(*) AS jobs,"
+            " coalesce(sum((outputs->>'model-calls')::numeric), 0)::bigint AS calls,"
+            " coalesce(sum((outputs->>'ai-credits')::numeric), 0)::float AS credits FROM hunkwise_runs"
             " WHERE ended > now() - make_interval(days => %(days)s) GROUP BY 1, 2 ORDER BY 1, 2",
             days=days,
         )

@@ -18,8 +18,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from hunkwise import __version__
+from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
-from hunkwise.service.queue import JobQueue, QueueError
+from hunkwise.service.queue import JobQueue
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.status import status_values
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
@@ -72,23 +73,21 @@ class Web:
                 event = webhook.event
                 answer = JSONResponse({"queued": await self._deliver(webhook)}, 202)
         except WebhookError as error:
-            answer = JSONResponse({"error": error.reason}, error.status)
+            answer = _refusal(error.status, error.reason)
         except (QueueError, TimeoutError) as error:
             _log.warning("A webhook (%s) was not queued: %s", event, error or "it took too long")
-            answer = JSONResponse({"error": "The webhook was not queued: redeliver it later."}, 503)
+            answer = _refusal(503, "The webhook was not queued: redeliver it later.")
         except ClientDisconnect:
-            answer = JSONResponse({"error": "The body is incomplete."}, 400)
+            answer = _refusal(400, "The body is incomplete.")
         self._metrics.deliveries.labels(event, str(answer.status_code)).inc()
         return answer
 
     async def _deliver(self, webhook: Webhook) -> bool:
         """Returns whether the webhook is new and starts a job. Raises WebhookError and QueueError."""
         jobs = jobs_of(webhook)
-        new = await self._queue.deliver(webhook.delivery, jobs.start)
-        if new and jobs.start is not None and jobs.supersedes:
-            await self._queue.supersede(jobs.start)
-        if new and jobs.cancel is not None:
-            await self._queue.cancel_waiting(jobs.cancel)
+        new = await self._queue.deliver(
+            webhook.delivery, jobs.start, supersedes=jobs.supersedes, cancels=jobs.cancel
+        )
         return new and jobs.start is not None
 
     async def health(self, _request: Request) -> Response:
@@ -128,6 +127,11 @@ class Web:
         except ValueError:
             return False
         return hmac.compare_digest(given, self._settings.password.encode())
+
+
+def _refusal(status: int, reason: str) -> JSONResponse:
+    """Returns an answer after which the connection is closed, since the rest of the body may still be sent."""
+    return JSONResponse({"error": reason}, status, {"Connection": "close"})
 
 
 def _is_local(request: Request) -> bool:
