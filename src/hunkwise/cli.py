@@ -25,8 +25,10 @@ def run_process(argv: Sequence[str] | None = None) -> NoReturn:
     if refusal := unsupported_system(sys.platform):
         print_message(refusal)
         sys.exit(2)
-    from hunkwise.worker import adopt_orphans  # not at the top: what it needs is missing on Windows
+    # Not at the top: what it needs is missing on Windows.
+    from hunkwise.worker import adopt_orphans, end_with_parent
 
+    end_with_parent(os.environ)
     adopt_orphans()
     gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
     code = main(argv)

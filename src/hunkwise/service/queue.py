@@ -10,18 +10,28 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from procrastinate import App, JobContext, PsycopgConnector, exceptions
+from procrastinate.connector import Notify
 from procrastinate.job_context import AbortReason
-from procrastinate.jobs import Job, Status
 
 from hunkwise.errors import Error
+from hunkwise.service.database import (
+    RETRY_SECONDS,
+    Connection,
+    ConnectionPool,
+    QueueError,
+    connected,
+    create_tables,
+    persist,
+    storable,
+    translated,
+)
 
 QUEUE: Final = "hunkwise"
 HEARTBEAT: Final = 10.0
@@ -30,13 +40,14 @@ STALLED_AFTER: Final = 30.0
 """Seconds without one, after which a worker counts as dead and its jobs are requested anew."""
 GRACE: Final = 20.0
 """Seconds that running jobs have at a shutdown until they are ended and requested anew."""
+WEB_WAIT: Final = 5.0
+"""Seconds that a webhook waits for the database: GitHub waits for ten."""
+WORKER_WAIT: Final = 20.0
+"""Seconds that a worker waits for it, heartbeats included: with `HEARTBEAT` as long as `STALLED_AFTER`."""
 _TASK: Final = "run"
-_CONNECTIONS: Final = 8
+_NO_RESULT: Final = 3
+"""The exit code of a job that was cancelled: there is no review."""
 _log = logging.getLogger(__name__)
-
-
-class QueueError(Error):
-    """The database cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class JobRecord:
     repository: str
     number: int
     status: str
-    """`todo`, `doing`, `succeeded`, `failed`, `aborted` or `cancelled`."""
+    """`todo`, `doing`, or the conclusion: `success`, `failure`, `cancelled` or `unknown`."""
     at: datetime
     """When it was requested, began, or ended."""
     exit_code: int | None = None
@@ -102,145 +113,169 @@ RunJob = Callable[[int, JobRequest], Awaitable[JobResult]]
 
 
 class JobQueue:
-    """The queue of one process. Use it within `opened`. Methods raise QueueError where the database does not answer."""
+    """The queue of one process. Use it within `opened`. Methods raise QueueError."""
 
-    def __init__(self, database_url: str, run: RunJob | None = None) -> None:
-        """`run`: needed by workers only."""
+    def __init__(self, database_url: str, run: RunJob | None = None, *, wait: float = WEB_WAIT) -> None:
+        """`run`: needed by workers only. `wait`: seconds that a method waits for the database."""
+        self._database_url = database_url
         self._run = run
-        self.app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=_CONNECTIONS))
-        self._task = self.app.task(self._execute, name=_TASK, queue=QUEUE, pass_context=True)
+        self._wait = wait
+        self._app = App(connector=_Connector())
+        self._task = self._app.task(name=_TASK, queue=QUEUE, pass_context=True)(self._execute)
+        self._pool: ConnectionPool | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[JobQueue]:
-        """Connects to the database until the end of the block."""
-        with _translated():
-            await self.app.open_async()
-        try:
-            yield self
-        finally:
-            await self.app.close_async()
+        """Connects to the database until the end of the block. The connections are renewed after an outage."""
+        async with connected(self._database_url, self._wait) as pool, self._app.open_async(pool):
+            self._pool = pool
+            try:
+                yield self
+            finally:
+                self._pool = None
 
     async def migrate(self) -> bool:
-        """Creates the tables that are missing; returns whether any was."""
-        with _translated():
-            connector = self.app.connector
-            row = await connector.execute_query_one_async(
-                "SELECT to_regclass('procrastinate_jobs') IS NULL AS missing"
-            )
-            if missing := bool(row["missing"]):
-                await self.app.schema_manager.apply_schema_async()
-            await connector.execute_query_async(_own_schema())
-            return missing
+        """Creates the tables that are missing; returns whether any of the queue was."""
+        async with self._transaction() as connection:
+            return await create_tables(connection, self._app.schema_manager.get_schema())
 
     async def is_ready(self) -> bool:
         """Returns whether the database answers and has the tables."""
         try:
-            row = await self._query_one("SELECT to_regclass('hunkwise_runs') IS NOT NULL AS ready")
+            rows = await self._query("SELECT to_regclass('hunkwise_runs') IS NOT NULL AS ready")
         except QueueError:
             return False
-        return bool(row["ready"])
+        return bool(rows[0]["ready"])
 
     async def request(self, job: JobRequest) -> int | None:
         """Queues a job; returns its number, or None if one with the same key waits already."""
-        deferrer = self._task.configure(lock=job.lock, queueing_lock=job.queueing_lock)
+        async with self._transaction() as connection:
+            return await self._request(connection, job)
+
+    async def _request(self, connection: Connection, job: JobRequest) -> int | None:
+        deferrer = self._task.configure(lock=job.lock, queueing_lock=job.queueing_lock, connection=connection)
         try:
-            with _translated():
-                return int(await deferrer.defer_async(job=asdict(job)))
+            async with connection.transaction():
+                return int(await deferrer.defer_async(job=_encode(job)))
         except exceptions.AlreadyEnqueued:
             return None
 
-    async def deliver(self, delivery: str, job: JobRequest | None) -> bool:
-        """Queues the job of a webhook's delivery, once; returns whether the delivery is new.
+    async def deliver(
+        self,
+        delivery: str,
+        job: JobRequest | None,
+        *,
+        supersedes: bool = False,
+        cancels: JobRequest | None = None,
+    ) -> bool:
+        """Does what a webhook's delivery asks for, all or nothing, and once; returns whether the delivery is new.
 
-        The job is queued before the delivery is recorded: a crash in between repeats the job, and loses nothing.
+        `job` is queued. `supersedes`: a running one with its lock is ended. `cancels`: the waiting ones with the lock
+        of this one are cancelled.
         """
-        row = await self._query_one(
-            "SELECT EXISTS (SELECT 1 FROM hunkwise_deliveries WHERE id = %(id)s) AS seen", id=delivery
-        )
-        if row["seen"]:
-            return False
-        if job is not None:
-            await self.request(job)
-        rows = await self._query(
-            "INSERT INTO hunkwise_deliveries (id) VALUES (%(id)s) ON CONFLICT DO NOTHING RETURNING id",
-            id=delivery,
-        )
-        return bool(rows)
-
-    async def supersede(self, job: JobRequest) -> int:
-        """Ends the running jobs with the lock of this one, which is queued; returns their number."""
-        with _translated():
-            running = list(
-                await self.app.job_manager.list_jobs_async(queue=QUEUE, lock=job.lock, status="doing")
+        async with self._transaction() as connection:
+            new = await connection.execute(
+                "INSERT INTO hunkwise_deliveries (id) VALUES (%s) ON CONFLICT DO NOTHING RETURNING id",
+                [delivery],
             )
-            for one in running:
-                if one.id is not None:
-                    await self.app.job_manager.cancel_job_by_id_async(one.id, abort=True)
-        return len(running)
+            if await new.fetchone() is None:
+                return False
+            if job is not None:
+                # Before it is queued: a worker may begin with it at once, and it is not to end itself.
+                running = await self._with_lock(connection, job.lock, "doing") if supersedes else []
+                await self._request(connection, job)
+                await self._cancel(connection, running)
+            if cancels is not None:
+                await self._cancel(connection, await self._with_lock(connection, cancels.lock, "todo"))
+            return True
+
+    async def _with_lock(self, connection: Connection, lock: str, status: str) -> list[int]:
+        found = await connection.execute(
+            "SELECT id FROM procrastinate_jobs WHERE queue_name = %s AND lock = %s AND status::text = %s",
+            [QUEUE, lock, status],
+        )
+        return [int(row["id"]) for row in await found.fetchall()]
+
+    async def _cancel(self, connection: Connection, numbers: Iterable[int]) -> list[int | None]:
+        """Cancels waiting jobs, and lets workers end running ones; returns None for those that are neither."""
+        answers = []
+        for number in numbers:
+            found = await connection.execute(
+                "SELECT procrastinate_cancel_job_v1(%s, true, false) AS id", [number]
+            )
+            answers.append((await found.fetchone() or {})["id"])
+        return answers
 
     async def cancel(self, number: int) -> bool:
         """Cancels a waiting job, or ends a running one; returns whether there is one."""
-        with _translated():
-            return bool(await self.app.job_manager.cancel_job_by_id_async(number, abort=True))
-
-    async def cancel_waiting(self, job: JobRequest) -> None:
-        """Cancels the waiting jobs with the lock of this one."""
-        with _translated():
-            waiting = list(
-                await self.app.job_manager.list_jobs_async(queue=QUEUE, lock=job.lock, status="todo")
-            )
-            for one in waiting:
-                if one.id is not None:
-                    await self.app.job_manager.cancel_job_by_id_async(one.id)
+        async with self._transaction() as connection:
+            return await self._cancel(connection, [number]) == [number]
 
     async def work(self, parallel: int, *, heartbeat: float = HEARTBEAT, grace: float = GRACE) -> None:
-        """Runs jobs until a signal ends the process, `parallel` at a time."""
-        with _translated():
-            await self.app.run_worker_async(
-                queues=[QUEUE],
-                concurrency=parallel,
-                update_heartbeat_interval=heartbeat,
-                stalled_worker_timeout=3 * heartbeat,
-                fetch_job_polling_interval=heartbeat / 2,
-                abort_job_polling_interval=heartbeat / 2,
-                shutdown_graceful_timeout=grace,
-            )
+        """Runs jobs, `parallel` at a time, until it is cancelled; then running ones have `grace` seconds.
+
+        After an outage of the database that was too long to wait for, it begins again.
+        """
+        task = asyncio.current_task()
+        while True:
+            try:
+                with translated(exceptions.ConnectorException):
+                    await self._app.run_worker_async(
+                        queues=[QUEUE],
+                        concurrency=parallel,
+                        install_signal_handlers=False,
+                        update_heartbeat_interval=heartbeat,
+                        stalled_worker_timeout=3 * heartbeat,
+                        # No notification comes where the lock of a waiting job is free again.
+                        fetch_job_polling_interval=heartbeat / 10,
+                        abort_job_polling_interval=heartbeat / 2,
+                        shutdown_graceful_timeout=grace,
+                    )
+            except QueueError as error:
+                _log.warning("The worker begins again: %s", error)
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
+            await asyncio.sleep(heartbeat / 2)
 
     async def rescue(self, stalled_after: float = STALLED_AFTER) -> int:
         """Requests the jobs of dead workers anew, and finishes them; returns their number."""
-        with _translated():
+        with translated(exceptions.ConnectorException):
             stalled = list(
-                await self.app.job_manager.get_stalled_jobs(
+                await self._app.job_manager.get_stalled_jobs(
                     queue=QUEUE, seconds_since_heartbeat=stalled_after
                 )
             )
-            for one in stalled:
-                await self.request(_request_of(one))
-                if one.id is not None:
-                    await self._finish(one.id)
+        for one in stalled:
+            async with self._transaction() as connection:
+                found = await connection.execute(
+                    "SELECT abort_requested FROM procrastinate_jobs WHERE id = %s AND status = 'doing' FOR UPDATE",
+                    [one.id],
+                )
+                row = await found.fetchone()
+                if row is None:  # another worker was quicker
+                    continue
+                await connection.execute("SELECT procrastinate_finish_job_v1(%s, 'failed', false)", [one.id])
+                if not row["abort_requested"]:
+                    await self._request(connection, _decode(cast("dict[str, Any]", one.task_kwargs["job"])))
         return len(stalled)
 
-    async def _finish(self, number: int) -> None:
-        try:
-            await self.app.job_manager.finish_job_by_id_async(
-                job_id=number, status=Status.FAILED, delete_job=False
-            )
-        except exceptions.ConnectorException as error:
-            _log.info("Job %d was finished by another worker: %s", number, error)
-
     async def _execute(self, context: JobContext, job: dict[str, Any]) -> None:
-        assert self._run is not None and context.job.id is not None, "a worker has both"
-        number, request = context.job.id, JobRequest(**job)
+        assert self._run is not None, "only a worker runs jobs"
+        assert context.job.id is not None, "it is in the database"
+        number, request = context.job.id, _decode(job)
         began = datetime.now(UTC)
         try:
             result = await self._run(number, request)
         except asyncio.CancelledError:
             if context.abort_reason() is AbortReason.SHUTDOWN:
-                await self.request(request)
+                await persist(lambda: self.request(request))
+            else:
+                cancelled = JobResult(_NO_RESULT, "cancelled")
+                await persist(lambda: self._record(number, request, cancelled, began))
             raise
         except Error as error:
             result = JobResult(error.exit_code, "failure", message=str(error))
-        await self._record(number, request, result, began)
+        await persist(lambda: self._record(number, request, result, began))
 
     async def _record(self, number: int, request: JobRequest, result: JobResult, began: datetime) -> None:
         await self._query(
@@ -254,40 +289,31 @@ class JobQueue:
             began=began,
             exit_code=result.exit_code,
             conclusion=result.conclusion,
-            outputs=json.dumps(result.outputs),
-            message=result.message,
+            outputs=json.dumps({name: storable(value) for name, value in result.outputs.items()}),
+            message=storable(result.message),
         )
 
     async def waiting_and_running(self) -> tuple[JobRecord, ...]:
         """Returns the jobs that wait or run, the oldest first, at most 500."""
         rows = await self._query(
-            "SELECT j.id, j.status::text AS status, j.args->'job' AS job, max(e.at) AS at FROM procrastinate_jobs j"
-            " LEFT JOIN procrastinate_events e ON e.job_id = j.id WHERE j.status IN ('todo', 'doing') AND"
-            " j.queue_name = %(queue)s GROUP BY j.id ORDER BY j.status::text, j.id LIMIT 500",
+            "SELECT j.id, j.args->'job'->>'kind' AS kind, j.args->'job'->>'repository' AS repository,"
+            " (j.args->'job'->>'number')::integer AS number, j.status::text AS status, max(e.at) AS at"
+            " FROM procrastinate_jobs j LEFT JOIN procrastinate_events e ON e.job_id = j.id"
+            " WHERE j.status IN ('todo', 'doing') AND j.queue_name = %(queue)s"
+            " GROUP BY j.id ORDER BY j.status::text, j.id LIMIT 500",
             queue=QUEUE,
         )
-        return tuple(
-            JobRecord(row["id"], *_names(row["job"]), status=row["status"], at=row["at"]) for row in rows
-        )
+        return tuple(JobRecord(**row) for row in rows)
 
     async def finished(self, most: int = 100) -> tuple[JobRecord, ...]:
         """Returns the jobs that ended last, the newest first."""
-        rows = await self._query("SELECT * FROM hunkwise_runs ORDER BY ended DESC LIMIT %(most)s", most=most)
-        return tuple(
-            JobRecord(
-                row["job"],
-                row["kind"],
-                row["repository"],
-                row["number"],
-                status=row["conclusion"] or "unknown",
-                at=row["ended"],
-                exit_code=row["exit_code"],
-                seconds=(row["ended"] - row["began"]).total_seconds(),
-                outputs=row["outputs"],
-                message=row["message"],
-            )
-            for row in rows
+        rows = await self._query(
+            "SELECT job AS id, kind, repository, number, coalesce(nullif(conclusion, ''), 'unknown') AS status,"
+            " ended AS at, exit_code, extract(epoch FROM ended - began)::float AS seconds, outputs, message"
+            " FROM hunkwise_runs ORDER BY ended DESC LIMIT %(most)s",
+            most=most,
         )
+        return tuple(JobRecord(**row) for row in rows)
 
     async def cost_by_day(self, days: int = 14) -> Sequence[dict[str, Any]]:
         """Returns `day`, `repository`, `jobs`, `calls` and `credits`, by day and repository."""
@@ -300,8 +326,8 @@ class JobQueue:
         )
 
     async def depth(self) -> dict[str, Any]:
-        """Returns the numbers of jobs by status, and the age of the oldest waiting one in seconds."""
-        return await self._query_one(
+        """Returns the numbers of jobs `waiting` and `running`, and the age of the `oldest` waiting one in seconds."""
+        rows = await self._query(
             "SELECT count(*) FILTER (WHERE j.status = 'todo') AS waiting,"
             " count(*) FILTER (WHERE j.status = 'doing') AS running,"
             " coalesce(extract(epoch FROM now() - min(e.at) FILTER (WHERE j.status = 'todo')), 0)::float AS oldest"
@@ -309,6 +335,7 @@ class JobQueue:
             " WHERE j.queue_name = %(queue)s AND j.status IN ('todo', 'doing')",
             queue=QUEUE,
         )
+        return rows[0]
 
     async def cursor(self, name: str) -> str:
         """Returns a stored text; empty if there is none."""
@@ -331,44 +358,39 @@ class JobQueue:
                 f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %(days)s) RETURNING 1 AS one",  # noqa: S608  # our own names
                 days=days,
             )
-        with _translated():
-            await self.app.job_manager.delete_old_jobs(
+        with translated(exceptions.ConnectorException):
+            await self._app.job_manager.delete_old_jobs(
                 24 * days, queue=QUEUE, include_failed=True, include_cancelled=True, include_aborted=True
             )
 
     async def _query(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        with _translated():
-            return list(await self.app.connector.execute_query_all_async(query, **values))
+        async with self._transaction() as connection:
+            found = await connection.execute(query.encode(), values)
+            return await found.fetchall()
 
-    async def _query_one(self, query: str, **values: Any) -> dict[str, Any]:
-        with _translated():
-            return dict(await self.app.connector.execute_query_one_async(query, **values))
-
-
-class _translated:
-    """Raises QueueError for an error of the database, but not for a job that waits already."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, exceptions.AlreadyEnqueued) or not isinstance(
-            error, exceptions.ProcrastinateException
-        ):
-            return
-        cause = str(error.__cause__ or error).strip().partition("\n")[0]
-        raise QueueError(
-            f"The database does not answer: {cause}.", "Look at PostgreSQL, and at HUNKWISE_DATABASE_URL."
-        )
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        assert self._pool is not None, "use it within `opened`"
+        with translated(exceptions.ConnectorException):
+            async with self._pool.connection() as connection:
+                yield connection
 
 
-def _own_schema() -> str:
-    return files("hunkwise.service").joinpath("schema.sql").read_text(encoding="utf-8")
+class _Connector(PsycopgConnector):
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Listens, again and again: a lost connection would end the worker, and its jobs, after the grace time."""
+        while True:
+            try:
+                await super().listen_notify(on_notification, channels)
+            except exceptions.ConnectorException as error:
+                _log.info("Notifications of the database are missed: %s", error.__cause__)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
-def _request_of(job: Job) -> JobRequest:
-    return JobRequest(**job.task_kwargs["job"])
+def _encode(job: JobRequest) -> dict[str, Any]:
+    """Returns the job as JSON that PostgreSQL takes: the payload as a text, since it may have a NUL."""
+    return {**vars(job), "payload": json.dumps(job.payload)}
 
 
-def _names(job: dict[str, Any]) -> tuple[str, str, int]:
-    return job["kind"], job["repository"], job["number"]
+def _decode(job: dict[str, Any]) -> JobRequest:
+    return JobRequest(**{**job, "payload": json.loads(job["payload"])})

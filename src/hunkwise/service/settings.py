@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from hunkwise.errors import SettingsError
-from hunkwise.settings.inputs import PROVIDER_INPUTS
-from hunkwise.settings.parsing import parse_url
+from hunkwise.github.transport import create_app_token
+from hunkwise.settings.inputs import PROVIDER_INPUTS, read_inputs
+from hunkwise.settings.parsing import did_you_mean, listed, parse_url, quoted
 
 MAX_DEADLINE: Final = 50.0
 """Minutes of a job: its installation token is valid for an hour."""
+AUDIT_PERIODS: Final = ("daily", "weekly")
 _MAX_SECRET: Final = 16_384
+"""Bytes."""
 _PREFIX: Final = "HUNKWISE_"
 
 
@@ -44,8 +47,16 @@ class ServiceSettings:
     """Jobs that one worker runs at a time."""
     data_limit: int = 10 << 30
     """Bytes of all mirrors."""
+    audit_every: str = ""
+    """`daily` or `weekly`: when repositories with the key `audit` are audited; empty: never."""
     password: str = field(default="", repr=False)
     """Of the status page; empty: the page is served to the loopback interface only."""
+
+    @property
+    def uses_app_for_copilot(self) -> bool:
+        """Whether Copilot gets tokens of the App's installations, as neither a token nor another model is set."""
+        others = ("provider-base-url", "copilot-url")
+        return not self.copilot_token and not any(name in self.model_inputs for name in others)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -62,10 +73,20 @@ class ServiceSettings:
 
 _SECRET_INPUTS: Final = ("provider-api-key", "copilot-connection-token")
 _MODEL_VARIABLES: Final = {
-    **{name: f"COPILOT_{name.upper().replace('-', '_')}" for name in PROVIDER_INPUTS},
+    **{
+        name: f"COPILOT_{name.upper().replace('-', '_')}"
+        for name in PROVIDER_INPUTS
+        if name != "provider-api-key"
+    },
     "model": "COPILOT_MODEL",
     "copilot-url": f"{_PREFIX}COPILOT_URLS",
 }
+_FILES: Final = {
+    "provider-api-key": f"{_PREFIX}PROVIDER_KEY_FILE",
+    "copilot-connection-token": f"{_PREFIX}COPILOT_CONNECTION_TOKEN_FILE",
+    "copilot-token": f"{_PREFIX}COPILOT_TOKEN_FILE",
+}
+"""Inputs whose values are in files, with the variables that name them."""
 
 
 def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
@@ -73,15 +94,16 @@ def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
     faults: list[str] = []
     app_id = _number(environ, "APP_ID", None, 1, 10**12, faults)
     key = _secret_file(environ, "APP_KEY_FILE", faults, needed="the App's private key")
-    if key and "PRIVATE KEY-----" not in key:
+    if key and not _is_private_key(key):
         faults.append(
-            "HUNKWISE_APP_KEY_FILE names a file that is no PEM private key: download it from the App's page."
+            "HUNKWISE_APP_KEY_FILE names a file that is no private RSA key in PEM format: generate one on the App's"
+            " page, and use the file that is downloaded."
         )
     webhook = _secret_file(
         environ, "WEBHOOK_SECRET_FILE", faults, needed="the App's webhook secret, or two, one a line"
     )
     secrets = tuple(line.strip().encode() for line in webhook.splitlines() if line.strip())
-    if webhook and not 1 <= len(secrets) <= 2:
+    if len(secrets) > 2:
         faults.append(
             "HUNKWISE_WEBHOOK_SECRET_FILE must have one secret, or two while they are rotated, one a line."
         )
@@ -92,24 +114,62 @@ def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
     ):
         if text := _secret_file(environ, variable, faults):
             inputs[name] = text.strip()
+    server_url = _url(environ, "GITHUB_SERVER_URL", "https://github.com", faults)
+    copilot_token = _secret_file(environ, "COPILOT_TOKEN_FILE", faults).strip()
+    if not faults:
+        faults += _model_faults(inputs, copilot_token, server_url)
     settings = ServiceSettings(
         data=Path(environ.get(f"{_PREFIX}DATA") or _default_data(environ)).absolute(),
         database_url=environ.get(f"{_PREFIX}DATABASE_URL") or None,
         app_id=app_id or 0,
         private_key=key,
         webhook_secrets=secrets,
-        api_url=_url(environ, "GITHUB_API_URL", "https://api.github.com", faults),
-        server_url=_url(environ, "GITHUB_SERVER_URL", "https://github.com", faults),
+        api_url=_url(environ, "GITHUB_API_URL", _derive_api_url(server_url), faults),
+        server_url=server_url,
         graphql_url=_url(environ, "GITHUB_GRAPHQL_URL", "", faults),
-        copilot_token=_secret_file(environ, "COPILOT_TOKEN_FILE", faults).strip(),
+        copilot_token=copilot_token,
         model_inputs=inputs,
         parallel=_number(environ, "PARALLEL", 4, 1, 64, faults) or 4,
         data_limit=(_number(environ, "DATA_LIMIT_GB", 10, 1, 100_000, faults) or 10) << 30,
+        audit_every=_word(environ, "AUDIT_EVERY", AUDIT_PERIODS, faults),
         password=_secret_file(environ, "PASSWORD_FILE", faults).strip(),
     )
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def _is_private_key(text: str) -> bool:
+    try:
+        create_app_token(1, text)
+    except ValueError:
+        return False
+    return True
+
+
+def _model_faults(inputs: Mapping[str, str], copilot_token: str, server_url: str) -> list[str]:
+    """Returns what the step of a job would report on its inputs, with the names of the service's variables."""
+    texts = {**inputs, "github-token": "unknown", "copilot-token": copilot_token}
+    environ = {f"INPUT_{name.upper()}": text for name, text in texts.items()}
+    try:
+        read_inputs({**environ, "GITHUB_SERVER_URL": server_url}).overrides()
+    except SettingsError as error:
+        faults = list(error.faults)
+    else:
+        return []
+    for name, variable in (*_MODEL_VARIABLES.items(), *_FILES.items()):
+        faults = [
+            fault.replace(f'Input "{name}"', variable).replace(f'"{name}"', variable) for fault in faults
+        ]
+    return faults
+
+
+def _derive_api_url(server_url: str) -> str:
+    """Returns the usual address of a server's API: github.com, a host of ghe.com, GitHub Enterprise Server."""
+    scheme, _, host = server_url.partition("://")
+    if host == "github.com" or host.endswith(".ghe.com"):
+        return f"{scheme}://api.{host}"
+    return f"{server_url}/api/v3"
 
 
 def _default_data(environ: Mapping[str, str]) -> str:
@@ -120,18 +180,26 @@ def _default_data(environ: Mapping[str, str]) -> str:
 def _number(
     environ: Mapping[str, str], name: str, default: int | None, least: int, most: int, faults: list[str]
 ) -> int | None:
-    text = environ.get(_PREFIX + name)
-    if text is None and default is not None:
+    text = environ.get(_PREFIX + name, "")
+    if not text and default is not None:
         return default
-    if text is None:
+    if not text:
         faults.append(
             f"{_PREFIX}{name} is missing: set it to the App's number, which its page shows as App ID."
         )
     elif not text.isascii() or not text.isdecimal() or not least <= int(text) <= most:
-        faults.append(f"{_PREFIX}{name} must be a whole number from {least} to {most:,}, not {text[:40]!r}.")
+        faults.append(f"{_PREFIX}{name} must be a whole number from {least} to {most:,}, not {quoted(text)}.")
     else:
         return int(text)
     return None
+
+
+def _word(environ: Mapping[str, str], name: str, words: Sequence[str], faults: list[str]) -> str:
+    text = environ.get(_PREFIX + name, "")
+    if text and text not in words:
+        near = did_you_mean(text, words) or "."
+        faults.append(f"{_PREFIX}{name} must be {listed(words)}, not {quoted(text)}{near}")
+    return text
 
 
 def _url(environ: Mapping[str, str], name: str, usual: str, faults: list[str]) -> str:
