@@ -7,7 +7,7 @@ import base64
 import hmac
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import Final
 
@@ -27,6 +27,8 @@ from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, 
 
 ANSWER_SECONDS: Final = 9.0
 """For receiving a webhook and queueing its job: GitHub waits for 10 s. Then it is redelivered; see upkeep.py."""
+READY_SECONDS: Final = 2.0
+"""For the answer of /readyz."""
 _REFRESH: Final = 10
 """Seconds after which the status page loads itself again."""
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -62,6 +64,7 @@ class Web:
         self._metrics = metrics
         self._progress = progress
         self._answer_seconds = answer_seconds
+        self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
     async def webhook(self, request: Request) -> Response:
         """Checks a webhook and queues its job. Sends no request to GitHub."""
@@ -96,7 +99,10 @@ class Web:
 
     async def ready(self, _request: Request) -> Response:
         """The database answers and has its tables."""
-        ready = await self._queue.is_ready()
+        ready = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._ready_seconds):
+                ready = await self._queue.is_ready()
         return PlainTextResponse(
             "ready\n" if ready else "The database does not answer, or has no tables.\n", 200 if ready else 503
         )
