@@ -53,7 +53,7 @@ class HookDelivery:
     guid: str
     at: datetime
     ok: bool
-    """The service answered it with a success."""
+    """It needs no redelivery: the service has accepted it, or refused it (400 to 499) and would do so again."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _read_delivery(one: JsonValue) -> HookDelivery:
         one.number("id"),
         one.text("guid"),
         datetime.fromisoformat(one.text("delivered_at")),
-        200 <= one.number("status_code") < 300,
+        200 <= one.number("status_code") < 500,
     )
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from collections.abc import Mapping
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hunkwise.service.queue import JobRequest, JobResult
 
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_UNITS: Final = {
+    "calls": "model-calls",
+    **{name: name for name in ("input-tokens", "output-tokens", "ai-credits")},
+}
+"""The outputs of a job that are counted, by the label `unit`."""
 _SECONDS: Final = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -32,9 +40,11 @@ class ServiceMetrics:
             "hunkwise_job_seconds", "Duration of jobs.", ("kind",), buckets=_SECONDS, registry=self.registry
         )
         self.used = Counter(
-            "hunkwise_model_usage", "What models used, by unit: calls, input-tokens, output-tokens, ai-credits.", ("unit",),
+            "hunkwise_model_usage",
+            f"Use of models by unit: {', '.join(_UNITS)}.",
+            ("unit",),
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.running = Gauge("hunkwise_running_jobs", "Jobs that run.", registry=self.registry)
         self.waiting = Gauge("hunkwise_waiting_jobs", "Jobs that wait.", registry=self.registry)
         self.oldest = Gauge(
@@ -45,11 +55,15 @@ class ServiceMetrics:
         """Counts a finished job."""
         self.jobs.labels(job.kind, str(result.exit_code)).inc()
         self.seconds.labels(job.kind).observe(seconds)
-        for unit in ("model-calls", "input-tokens", "output-tokens", "ai-credits"):
-            try:
-                self.used.labels(unit.removeprefix("model-")).inc(float(result.outputs.get(unit, 0) or 0))
-            except ValueError:
-                continue
+        for unit, output in _UNITS.items():
+            self.used.labels(unit).inc(float(result.outputs.get(output) or 0))
+
+    def set_depth(self, depth: Mapping[str, Any] | None) -> None:
+        """Sets the gauges of the queue, as `JobQueue.depth` returns them; None if the database does not answer."""
+        depth = depth or {}
+        self.waiting.set(depth.get("waiting", math.nan))
+        self.running.set(depth.get("running", math.nan))
+        self.oldest.set(depth.get("oldest", math.nan))
 
     def text(self) -> bytes:
         """Returns all metrics."""

@@ -91,7 +91,7 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts) -> None:
         servers = []
         for address, app in (
             (parts.web, make_web(settings, queue, metrics, lambda: lines)),
-            (parts.metrics, make_metrics(metrics, queue)),
+            (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines)),
         ):
             if address is not None:
                 servers.append((_HttpServer(app), stack.enter_context(_listener(address))))

@@ -17,13 +17,17 @@ MAX_BODY: Final = 25 << 20
 """Bytes: GitHub sends no larger payload."""
 _SIGNATURE: Final = re.compile(r"sha256=([0-9a-f]{64})")
 _DELIVERY: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-_REPOSITORY: Final = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}")
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_MAX_NUMBER: Final = 2**31 - 1
+"""Of pull requests and issues."""
+_MAX_ID: Final = 2**53
 REVIEWED: Final = ("opened", "synchronize", "reopened", "ready_for_review", "edited", "labeled", "unlabeled")
+"""Activity types of `pull_request` that start a review; `edited` only with a new title or base."""
 COMMENTS: Final = ("issue_comment", "pull_request_review_comment")
 
 
 class WebhookError(Exception):
-    """A request that is no webhook of ours: the HTTP status, and why."""
+    """A request that is not accepted: the HTTP status, and why."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -33,7 +37,7 @@ class WebhookError(Exception):
 
 @dataclass(frozen=True)
 class Webhook:
-    """A webhook whose signature is right."""
+    """A webhook whose signature is correct."""
 
     delivery: str
     event: str
@@ -46,7 +50,7 @@ class WebhookJobs:
 
     start: JobRequest | None = None
     supersedes: bool = False
-    """The running job with the same lock is of an older head: it is ended."""
+    """A running job with the same lock reviews an older head or base, and is ended."""
     cancel: JobRequest | None = None
     """Waiting jobs with the lock of this one are cancelled."""
 
@@ -60,7 +64,7 @@ def read_webhook(headers: Mapping[str, str], body: bytes, secrets: Sequence[byte
         raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
     if not is_signed(body, headers.get("x-hub-signature-256", ""), secrets):
         raise WebhookError(
-            401, "X-Hub-Signature-256 is missing, or is not of this body and the webhook's secret."
+            401, "X-Hub-Signature-256 is missing, or was not made from this body with the webhook's secret."
         )
     delivery, event = headers.get("x-github-delivery", ""), headers.get("x-github-event", "")
     if not _DELIVERY.fullmatch(delivery) or not re.fullmatch(r"[a-z_]{1,64}", event):
@@ -69,10 +73,10 @@ def read_webhook(headers: Mapping[str, str], body: bytes, secrets: Sequence[byte
         payload = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise WebhookError(
-            400, "The body is no JSON: set the webhook's content type to application/json."
+            400, "The body is not JSON: set the webhook's content type to application/json."
         ) from error
     if not isinstance(payload, dict):
-        raise WebhookError(400, "The body is no JSON object.")
+        raise WebhookError(400, "The body is not a JSON object.")
     return Webhook(delivery, event, payload)
 
 
@@ -90,10 +94,8 @@ def jobs_of(webhook: Webhook) -> WebhookJobs:
     if webhook.event not in ("pull_request", *COMMENTS):
         return WebhookJobs()
     action = _text(payload, "action")
-    repository = _text(_object(payload, "repository"), "full_name")
-    installation = _number(_object(payload, "installation"), "id")
-    if not _REPOSITORY.fullmatch(repository):
-        raise WebhookError(400, "The payload's repository has no valid full name.")
+    repository = _name(_object(payload, "repository"))
+    installation = _number(_object(payload, "installation"), "id", _MAX_ID)
     if webhook.event == "pull_request":
         return _pull_request_jobs(payload, action, repository, installation)
     if action != "created":
@@ -105,67 +107,76 @@ def _pull_request_jobs(
     payload: dict[str, Any], action: str, repository: str, installation: int
 ) -> WebhookJobs:
     pull = _object(payload, "pull_request")
-    number = _number(pull, "number")
-    head, base = _object(pull, "head"), _object(pull, "base")
+    number = _number(pull, "number", _MAX_NUMBER)
     kept = {
         "action": action,
         "number": number,
         # Without the SHAs: a job reviews the head that it finds.
         "pull_request": {
             "number": number,
-            "state": _text(pull, "state"),
-            "head": {"repo": _name_of(head)},
-            "base": {"repo": _name_of(base)},
+            "state": "closed" if action == "closed" else "open",
+            "head": _kept_side(pull, "head"),
+            "base": _kept_side(pull, "base"),
         },
         "repository": {"full_name": repository},
-        **({"changes": payload["changes"]} if action == "edited" and "changes" in payload else {}),
     }
     job = JobRequest("review", repository, installation, "pull_request", kept, number)
     if action == "closed":
         return WebhookJobs(cancel=job)
-    if action not in REVIEWED:
+    changes = payload.get("changes") if action == "edited" else None
+    changed = set(changes) & {"base", "title"} if isinstance(changes, dict) else set()
+    # The description of a closed pull request can be edited, and it can be labeled.
+    if action not in REVIEWED or pull.get("state") != "open" or (action == "edited" and not changed):
         return WebhookJobs()
-    return WebhookJobs(job, supersedes=action == "synchronize")
+    return WebhookJobs(job, supersedes=action == "synchronize" or "base" in changed)
 
 
 def _command_job(
     event: str, payload: dict[str, Any], repository: str, installation: int
 ) -> JobRequest | None:
-    """Returns the job of a comment; None unless its first line is, or is nearly, a command."""
+    """Returns the job of a comment; None unless a person wrote it and its first line begins like a command."""
     comment = _object(payload, "comment")
-    body = comment.get("body")
+    body, user = comment.get("body"), comment.get("user")
     if not isinstance(body, str) or parse_command(body) is None:
         return None
-    about = _object(payload, "pull_request" if event == "pull_request_review_comment" else "issue")
-    number, comment_id = _number(about, "number"), _number(comment, "id")
-    user = _object(comment, "user")
-    kept: dict[str, Any] = {
+    if not isinstance(user, dict) or user.get("type") != "User" or comment.get("performed_via_github_app"):
+        return None
+    in_thread = event == "pull_request_review_comment"
+    subject = _object(payload, "pull_request" if in_thread else "issue")
+    number, comment_id = _number(subject, "number", _MAX_NUMBER), _number(comment, "id", _MAX_ID)
+    kept_subject: dict[str, Any] = {"number": number}
+    if in_thread:
+        kept_subject |= {side: _kept_side(subject, side) for side in ("head", "base")}
+    elif isinstance(subject.get("pull_request"), dict):
+        kept_subject["pull_request"] = {}
+    kept = {
         "action": "created",
         "comment": {
             "id": comment_id,
-            "body": body,
-            "user": {key: user.get(key) for key in ("login", "type")},
+            # The job asks GitHub for the text; this only says that there is a command.
+            "body": "/hunkwise",
+            "user": {"login": _text(user, "login"), "type": "User"},
         },
         "repository": {"full_name": repository},
+        "pull_request" if in_thread else "issue": kept_subject,
     }
-    if event == "issue_comment":
-        marks = {"pull_request": {}} if isinstance(about.get("pull_request"), dict) else {}
-        kept["issue"] = {"number": number, **marks}
-    else:
-        kept["pull_request"] = {
-            "number": number,
-            "head": {"repo": _name_of(_object(about, "head"))},
-            "base": {"repo": _name_of(_object(about, "base"))},
-        }
     return JobRequest(
         "command", repository, installation, event, kept, number, f"comment:{event}:{comment_id}"
     )
 
 
-def _name_of(side: dict[str, Any]) -> dict[str, str] | None:
-    """Returns the repository of a head or base; None if it was deleted."""
-    repository = side.get("repo")
-    return {"full_name": _text(repository, "full_name")} if isinstance(repository, dict) else None
+def _kept_side(pull: dict[str, Any], side: str) -> dict[str, Any]:
+    """Returns the repository of the head or base; null if it was deleted."""
+    repository = _object(pull, side).get("repo")
+    return {"repo": {"full_name": _name(repository)} if isinstance(repository, dict) else None}
+
+
+def _name(repository: dict[str, Any]) -> str:
+    """Returns `owner/name`."""
+    name = _text(repository, "full_name")
+    if not _REPOSITORY.fullmatch(name):
+        raise WebhookError(400, "A repository in the payload has no valid full name.")
+    return name
 
 
 def _object(value: dict[str, Any], key: str) -> dict[str, Any]:
@@ -182,8 +193,8 @@ def _text(value: dict[str, Any], key: str) -> str:
     return found
 
 
-def _number(value: dict[str, Any], key: str) -> int:
+def _number(value: dict[str, Any], key: str, most: int) -> int:
     found = value.get(key)
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+    if not isinstance(found, int) or isinstance(found, bool) or not 1 <= found <= most:
         raise WebhookError(400, f"The payload has no {key}.")
     return found
