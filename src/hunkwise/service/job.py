@@ -70,7 +70,7 @@ class JobRunner:
         settings: ServiceSettings,
         tokens: TokenPort,
         mirrors: MirrorPort,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str],
         progress: Callable[[int, str], None] = lambda _job, _line: None,
         *,
         seconds: float = JOB_SECONDS,
