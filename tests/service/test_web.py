@@ -7,9 +7,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,15 +51,20 @@ def run_web(database: str, answer_seconds: float = 9.0, **changes: Any) -> Itera
 def run_private(database: str, **changes: Any) -> Iterator[WebhookSender]:
     """Serves the port for metrics."""
     queue = JobQueue(database)
+    app = make_metrics(settings(database, **changes), queue, ServiceMetrics())
+    with serve(Starlette(routes=[Mount("/", app)], lifespan=opened(queue)), lifespan="on") as url:
+        yield WebhookSender(url)
+
+
+def opened(queue: JobQueue) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Returns what opens the queue while an application runs."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with queue.opened():
             yield
 
-    app = make_metrics(settings(database, **changes), queue, ServiceMetrics())
-    with serve(Starlette(routes=[Mount("/", app)], lifespan=lifespan), lifespan="on") as url:
-        yield WebhookSender(url)
+    return lifespan
 
 
 @pytest.fixture
@@ -259,3 +264,29 @@ def test_without_a_password_the_page_is_for_this_machine_at_the_private_port(dat
     with run_private(database, password="secret") as private:
         assert private.get("/")[0] == 401
         assert private.get("/", basic("secret"))[0] == 200
+
+
+def test_metrics_count_webhooks_and_the_queue(database: str) -> None:
+    """Over HTTP, at the private port, in the process that receives webhooks."""
+    queue, metrics = JobQueue(database), ServiceMetrics()
+    routes = [
+        Mount("/private", make_metrics(settings(database), queue, metrics)),
+        Mount("/", make_web(settings(database), queue, metrics)),
+    ]
+    with serve(Starlette(routes=routes, lifespan=opened(queue)), lifespan="on") as url:
+        web = WebhookSender(url)
+        web.send(pull_request())
+        web.send(pull_request(number=6))
+        web.send(pull_request(), headers={"x-hub-signature-256": ""})
+        begin_all(database)
+        web.send(pull_request("synchronize"))
+        status, text = web.get("/private/metrics")
+    assert status == 200
+    for line in (
+        'hunkwise_deliveries_total{event="pull_request",status="202"} 3.0',
+        # The event of a request without a valid signature could be anything.
+        'hunkwise_deliveries_total{event="unknown",status="401"} 1.0',
+        "hunkwise_running_jobs 2.0",
+        "hunkwise_waiting_jobs 1.0",
+    ):
+        assert line in text.splitlines()

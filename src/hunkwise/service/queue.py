@@ -322,9 +322,9 @@ class JobQueue:
     async def cost_by_day(self, days: int = 14) -> Sequence[dict[str, Any]]:
         """Returns `day`, `repository`, `jobs`, `calls` and `credits`, by day and repository."""
         return await self._query(
-            "SELECT ended::date AS day, repository, count(*) AS jobs,"
-            " coalesce(sum((outputs->>'model-calls')::numeric), 0)::bigint AS calls,"
-            " coalesce(sum((outputs->>'ai-credits')::numeric), 0)::float AS credits FROM hunkwise_runs"
+            "SELECT (ended AT TIME ZONE 'UTC')::date AS day, repository, count(*) AS jobs,"
+            " coalesce(sum(nullif(outputs->>'model-calls', '')::numeric), 0)::bigint AS calls,"
+            " coalesce(sum(nullif(outputs->>'ai-credits', '')::numeric), 0)::float AS credits FROM hunkwise_runs"
             " WHERE ended > now() - make_interval(days => %(days)s) GROUP BY 1, 2 ORDER BY 1, 2",
             days=days,
         )

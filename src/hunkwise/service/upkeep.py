@@ -65,7 +65,9 @@ async def redeliver_missed(
     chosen = found[:most]
     for one in chosen:
         await asyncio.to_thread(port.redeliver, one.id)
-    await queue.move_cursor(_CURSOR, (chosen[-1].at if len(chosen) < len(found) else until).isoformat())
+    if len(chosen) < len(found):
+        until = chosen[-1].at - timedelta(seconds=1)  # others can be of the same second
+    await queue.move_cursor(_CURSOR, until.isoformat())
     return len(chosen)
 
 

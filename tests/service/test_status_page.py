@@ -1,0 +1,114 @@
+"""The status page in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from hunkwise.service.metrics import ServiceMetrics
+from hunkwise.service.queue import JobQueue, JobRequest
+from hunkwise.service.status import bars, by_repository
+from hunkwise.service.web import make_web
+from tests.fakes.http_server import serve
+from tests.service.webhook_sender import settings
+
+HOSTILE = '<script>document.title="taken"</script><img src=x onerror=alert(1)>'
+TODAY = date(2026, 3, 14)
+
+
+def use(day: date, repository: str = "acme/shop", calls: int = 1, credits: float = 0.5) -> dict[str, Any]:
+    return {"day": day, "repository": repository, "jobs": 1, "calls": calls, "credits": credits}
+
+
+def test_each_day_has_a_bar() -> None:
+    found = bars(
+        [
+            use(TODAY, calls=30),
+            use(TODAY, "acme/site", calls=10),
+            use(TODAY - timedelta(days=13), calls=4),
+            use(TODAY - timedelta(days=14), calls=1_000),
+        ],
+        TODAY,
+    )
+    assert [bar["day"] for bar in found] == [TODAY - timedelta(days=back) for back in range(13, -1, -1)]
+    assert [bar["calls"] for bar in found] == [4, *[0] * 12, 40]
+    assert [bar["height"] for bar in found] == [6, *[0] * 12, 60]
+    assert found[-1]["credits"] == 1.0
+
+
+def test_a_day_without_calls_has_no_height() -> None:
+    assert {bar["height"] for bar in bars([], TODAY)} == {0}
+
+
+def test_repositories_with_the_most_calls_are_listed() -> None:
+    costs = [use(TODAY, f"acme/r{number}", calls=number) for number in range(12)] * 2
+    found = by_repository(costs)
+    assert [row["repository"] for row in found] == [f"acme/r{number}" for number in range(11, 1, -1)]
+    assert found[0] == {"repository": "acme/r11", "jobs": 2, "calls": 22, "credits": 1.0}
+
+
+def fill(database: str) -> dict[int, str]:
+    """Queues a waiting job and a running one, and records finished ones; returns the progress of the running one."""
+
+    async def request() -> list[int]:
+        async with JobQueue(database).opened() as queue:
+            review = JobRequest("review", "acme/shop", 9, "pull_request", {}, 5)
+            command = JobRequest("command", "acme/shop", 9, "issue_comment", {}, 6, "comment:1")
+            return [await queue.request(job) or 0 for job in (review, command)]
+
+    running, _ = asyncio.run(request())
+    now = datetime.now(UTC)
+    outcomes = [
+        (0, "success", '{"findings": "2", "model-calls": "3", "ai-credits": "1.25"}', ""),
+        (3, "failure", '{"findings": "", "model-calls": "", "ai-credits": ""}', f"first line\n{HOSTILE}"),
+    ]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = %s", [running])
+        for number, (code, conclusion, outputs, message) in enumerate(outcomes, 101):
+            connection.execute(
+                "INSERT INTO hunkwise_runs (job, kind, repository, number, began, ended, exit_code, conclusion, outputs,"
+                " message) VALUES (%s, 'review', 'acme/shop', 4, %s, %s, %s, %s, %s, %s)",
+                [number, now - timedelta(seconds=75), now, code, conclusion, outputs, message],
+            )
+    return {running: f"Reviewing part 2 of 3 {HOSTILE}"}
+
+
+def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a headless browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    assert program, f"this test needs a browser, one of {', '.join(names)}: on Debian, apt-get install chromium"
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--enable-logging=stderr")
+    command = [program, *flags, f"--user-data-dir={folder / 'profile'}", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
+
+
+def text_of(page: str) -> str:
+    """Returns what a page shows, without its tags."""
+    body = re.sub(r"<style.*?</style>|<title>.*?</title>|<[^>]+>", "\n", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"\n+", "\n", body))
+
+
+def colours(png: bytes) -> set[tuple[int, int, int]]:
+    """Returns the colours of the pixels that are coded without a filter or by their left neighbour, which are enough."""
+    place, data, width, channels = 8, b"", 0, 3
+    while place < len(png):
+        length, kind = struct.unpack_from(">I4s", png, place)
+        chunk = png[place + 8 : place + 8 + length]
+        if kind == b"IHDR":
+            width, _height, _depth, colour = struct.unpack_from(">IIBB", chunk)
+            channels = {2: 3, 6: 4}[colour]
+        data += chunk if kind == b"IDAT" else b""
+        place += 12 + length
+    return set()
