@@ -97,6 +97,20 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "hunkwise setup                         # says what it downloads, and asks",
         "hunkwise setup --yes                   # in a script",
     ),
+    "serve": (
+        "hunkwise serve --worker                # all in one process, on one machine",
+        "hunkwise serve --listen 0.0.0.0:8000   # receives webhooks; workers run elsewhere",
+    ),
+    "worker": ("hunkwise worker", "hunkwise worker --metrics 0.0.0.0:9000"),
+    "service": (
+        "hunkwise service migrate               # creates the tables",
+        "hunkwise service check                 # settings, database and App",
+        "hunkwise service jobs",
+    ),
+    "service migrate": ("hunkwise service migrate",),
+    "service check": ("hunkwise service check",),
+    "service jobs": ("hunkwise service jobs", "hunkwise service jobs --format json"),
+    "service cancel": ("hunkwise service cancel 4711",),
     "completion": (
         "hunkwise completion bash > ~/.local/share/bash-completion/completions/hunkwise",
         "hunkwise completion zsh > ~/.zfunc/_hunkwise     # with fpath+=~/.zfunc before compinit",

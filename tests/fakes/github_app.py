@@ -267,8 +267,9 @@ class FakeApp:
         size = int(request.query.get("per_page", "30"))
         first = request.query.get("cursor", "").removeprefix("v1_")
         rows = [row for row in self.deliveries if not first or row.id <= int(first)]
-        following = rows[size : size + 1]
-        headers = {"link": f'<{url}?per_page={size}&cursor=v1_{row.id}>; rel="next"' for row in following}
+        headers = {}
+        if len(rows) > size:
+            headers["link"] = f'<{url}?per_page={size}&cursor=v1_{rows[size].id}>; rel="next"'
         return Reply(200, [_delivery_row(row) for row in rows[:size]], headers)
 
     def _redeliver(self, request: Request, _url: str, number: str) -> Reply:

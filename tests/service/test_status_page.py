@@ -94,21 +94,12 @@ def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
 
 
-def text_of(page: str) -> str:
-    """Returns what a page shows, without its tags."""
-    body = re.sub(r"<style.*?</style>|<title>.*?</title>|<[^>]+>", "\n", page, flags=re.DOTALL)
-    return html.unescape(re.sub(r"\n+", "\n", body))
+def texts(page: str) -> list[str]:
+    """Returns what the body of a page shows, in pieces."""
+    body = page[page.index("<body") :]
+    return [html.unescape(piece).strip() for piece in re.split(r"<[^>]*>", body) if piece.strip()]
 
 
-def colours(png: bytes) -> set[tuple[int, int, int]]:
-    """Returns the colours of the pixels that are coded without a filter or by their left neighbour, which are enough."""
-    place, data, width, channels = 8, b"", 0, 3
-    while place < len(png):
-        length, kind = struct.unpack_from(">I4s", png, place)
-        chunk = png[place + 8 : place + 8 + length]
-        if kind == b"IHDR":
-            width, _height, _depth, colour = struct.unpack_from(">IIBB", chunk)
-            channels = {2: 3, 6: 4}[colour]
-        data += chunk if kind == b"IDAT" else b""
-        place += 12 + length
-    return set()
+def has_colour(png: bytes, colour: tuple[int, int, int]) -> bool:
+    """Returns whether a row of a picture begins with white and has the colour, which PNG stores as a difference."""
+    ...

@@ -122,14 +122,14 @@ class Installations:
             text = github.file(DEFAULT_CONFIG_PATH, sha)
         return text is not None and "audit" in parse_config(text, path=DEFAULT_CONFIG_PATH).model_fields_set
 
-    def deliveries(self, since: datetime | None = None) -> list[HookDelivery]:
-        """Returns the deliveries after a time, or all that GitHub has kept, the newest first, at most 10,000."""
+    def deliveries(self, since: datetime) -> list[HookDelivery]:
+        """Returns the deliveries after a time, the newest first, at most 10,000."""
         found: list[HookDelivery] = []
         with self._connection() as github:
             for count, page in enumerate(github.pages("/app/hook/deliveries"), 1):
                 rows = [_read_delivery(one) for one in page.objects()]
-                found += [one for one in rows if since is None or one.at > since]
-                if since is not None and rows and rows[-1].at <= since:
+                found += [one for one in rows if one.at > since]
+                if rows and rows[-1].at <= since:
                     break
                 if count == _MOST_PAGES:
                     _log.warning("Only the newest %d webhook deliveries were looked at.", len(found))

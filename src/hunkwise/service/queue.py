@@ -71,12 +71,21 @@ class JobRequest:
 
     @property
     def lock(self) -> str:
-        """Returns the key of the lock: commands of one pull request run one after another."""
-        return f"{self.kind}:{self.repository.casefold()}#{self.number}"
+        """Returns the key of the lock: commands of a pull request, and audits of an installation, run in turn."""
+        return f"audit:{self.installation}" if self.kind == "audit" else self._subject
 
     @property
     def queueing_lock(self) -> str:
-        return self.key or self.lock
+        return self.key or self._subject
+
+    @property
+    def priority(self) -> int:
+        """Returns the priority: an audit waits for all else."""
+        return -1 if self.kind == "audit" else 0
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.kind}:{self.repository.casefold()}#{self.number}"
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,9 @@ class JobQueue:
             return await self._request(connection, job)
 
     async def _request(self, connection: Connection, job: JobRequest) -> int | None:
-        deferrer = self._task.configure(lock=job.lock, queueing_lock=job.queueing_lock, connection=connection)
+        deferrer = self._task.configure(
+            lock=job.lock, queueing_lock=job.queueing_lock, priority=job.priority, connection=connection
+        )
         try:
             async with connection.transaction():
                 return int(await deferrer.defer_async(job=_encode(job)))

@@ -118,9 +118,10 @@ def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
     copilot_token = _secret_file(environ, "COPILOT_TOKEN_FILE", faults).strip()
     if not faults:
         faults += _model_faults(inputs, copilot_token, server_url)
+    database_url, data = read_database_settings(environ)
     settings = ServiceSettings(
-        data=Path(environ.get(f"{_PREFIX}DATA") or _default_data(environ)).absolute(),
-        database_url=environ.get(f"{_PREFIX}DATABASE_URL") or None,
+        data=data,
+        database_url=database_url,
         app_id=app_id or 0,
         private_key=key,
         webhook_secrets=secrets,
@@ -170,6 +171,12 @@ def _derive_api_url(server_url: str) -> str:
     if host == "github.com" or host.endswith(".ghe.com"):
         return f"{scheme}://api.{host}"
     return f"{server_url}/api/v3"
+
+
+def read_database_settings(environ: Mapping[str, str]) -> tuple[str | None, Path]:
+    """Returns the connection string of PostgreSQL, None for the embedded one, and the folder of the service's data."""
+    url = environ.get(f"{_PREFIX}DATABASE_URL") or None
+    return url, Path(environ.get(f"{_PREFIX}DATA") or _default_data(environ)).absolute()
 
 
 def _default_data(environ: Mapping[str, str]) -> str:

@@ -10,16 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from hunkwise.errors import Error
-from hunkwise.service.installation import HookDelivery
-from hunkwise.service.queue import STALLED_AFTER, JobQueue
+from hunkwise.service.installation import AuditTarget, HookDelivery
+from hunkwise.service.queue import STALLED_AFTER, JobQueue, JobRequest
 
 RESCUE_EVERY: Final = 10.0
 """Seconds."""
 REDELIVER_EVERY: Final = 600.0
 CLEAN_EVERY: Final = 3_600.0
+AUDITS_EVERY: Final = 3_600.0
 MOST_REDELIVERED: Final = 500
 """At a time: GitHub allows an App 5,000 requests an hour."""
 _CURSOR: Final = "deliveries"
+_AUDITS: Final = "audits"
 _GRACE: Final = timedelta(minutes=1)
 """A delivery that is younger may not be answered yet, or not be listed yet."""
 _KEPT_BY_GITHUB: Final = timedelta(days=3)
@@ -89,10 +91,47 @@ class Chore:
             await asyncio.sleep(self.every)
 
 
+class AuditPort(Protocol):
+    """Finds the repositories to audit; see `installation.Installations`."""
+
+    def audit_targets(self) -> Iterable[AuditTarget]: ...
+
+
+def audit_period(every: str, now: datetime) -> str:
+    """Returns the name of the current day or week, such as `2026-W09`; empty if `every` is."""
+    return {"daily": f"{now:%Y-%m-%d}", "weekly": f"{now:%G-W%V}"}.get(every, "")
+
+
+async def request_audits(queue: JobQueue, port: AuditPort, every: str, now: datetime) -> int:
+    """Queues an audit of each repository once a day or week; returns their number. Raises Error.
+
+    A worker that dies meanwhile leaves the rest to the next one: an audit that waits already is not queued again.
+    """
+    period = audit_period(every, now)
+    if not period or await queue.cursor(_AUDITS) == period:
+        return 0
+    targets = await asyncio.to_thread(lambda: list(port.audit_targets()))
+    for one in targets:
+        await queue.request(
+            JobRequest("audit", one.repository, one.installation, "schedule", {"sha": one.sha})
+        )
+    await queue.move_cursor(_AUDITS, period)
+    return len(targets)
+
+
+class AppPort(DeliveryPort, AuditPort, Protocol):
+    """What the chores ask GitHub for."""
+
+
 def chores(
-    queue: JobQueue, port: DeliveryPort, trim: Callable[[], object], *, stalled_after: float = STALLED_AFTER
+    queue: JobQueue,
+    port: AppPort,
+    trim: Callable[[], object],
+    *,
+    audit_every: str = "",
+    stalled_after: float = STALLED_AFTER,
 ) -> list[Chore]:
-    """Returns the chores of a worker."""
+    """Returns the chores of a worker. `audit_every`: see `ServiceSettings`."""
 
     async def clean() -> None:
         await queue.forget()
@@ -103,5 +142,6 @@ def chores(
             "Jobs of dead workers", min(RESCUE_EVERY, stalled_after / 2), lambda: queue.rescue(stalled_after)
         ),
         Chore("Missed webhooks", REDELIVER_EVERY, lambda: redeliver_missed(queue, port, datetime.now(UTC))),
+        Chore("Audits", AUDITS_EVERY, lambda: request_audits(queue, port, audit_every, datetime.now(UTC))),
         Chore("Cleaning", CLEAN_EVERY, clean),
     ]

@@ -177,9 +177,7 @@ def _read_pull_request(
     # A job of the service has neither SHA: it reviews the head that it finds.
     named = publishing or "sha" in head.fields or "sha" in base.fields
     head_sha, base_sha = (head.sha("sha"), base.sha("sha")) if named else (None, None)
-    task = ReviewTask(
-        repository, number, head_sha, base_sha, fork=_is_fork(head, repository), automatic=True
-    )
+    task = ReviewTask(repository, number, head_sha, base_sha, fork=_is_fork(head, repository), automatic=True)
     if action == "closed" or pull.text("state") != "open":
         merged = pull.fields.get("merged") is True
         return NothingToDo(f"Pull request #{number} is {'merged' if merged else 'closed'}.")
