@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
 import socket
@@ -27,6 +26,7 @@ from tests.service.postgres import Postgres
 from tests.service.webhook_sender import (
     SECRET,
     WebhookSender,
+    basic,
     headers_of,
     issue_comment,
     pull_request,
@@ -215,10 +215,6 @@ def test_webhooks_that_came_while_the_database_was_down_are_redelivered(
         assert len(jobs(database)) == 9
         assert asyncio.run(look(hooks, 2)) == 0
         assert asyncio.run(look(hooks, 10)) == 0
-
-
-def basic(password: str, user: str = "hunkwise") -> dict[str, str]:
-    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def test_the_public_status_page_needs_the_password(database: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import http.client
 import itertools
@@ -79,6 +80,11 @@ def headers_of(body: bytes, event: str, delivery: str) -> dict[str, str]:
         "x-github-delivery": delivery,
         "x-hub-signature-256": sign(body),
     }
+
+
+def basic(password: str, user: str = "hunkwise") -> dict[str, str]:
+    """Returns the header with which a browser sends a password."""
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 @dataclass
