@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.capacity import simulate
+from bench.capacity import table as capacity_table
 from bench.cases import CASES, COVERAGE, IMPORT, Case, Measure
 from bench.changes import Shape, make_change
 from bench.figures import Figure, figures
@@ -125,3 +127,12 @@ def test_figures_of_pr_agent_in_the_documentation_are_those_of_the_cases() -> No
 
 def test_cases_have_distinct_names() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_table_of_capacity_is_that_of_its_simulation() -> None:
+    assert capacity_table() in page("docs/service.md")
+
+
+def test_more_jobs_at_a_time_mean_less_waiting() -> None:
+    few, more, many = (simulate(120, parallel).high for parallel in (4, 8, 16))
+    assert few > more > many

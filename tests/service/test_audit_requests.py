@@ -9,7 +9,7 @@ import pytest
 
 from hunkwise.service.installation import AuditTarget
 from hunkwise.service.queue import JobQueue, JobRequest
-from hunkwise.service.upkeep import audit_period, request_audits
+from hunkwise.service.upkeep import audit_job, audit_period, request_audits
 
 SUNDAY = datetime(2026, 11, 29, 23, 59, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 30, 0, 0, tzinfo=UTC)
@@ -65,10 +65,7 @@ def test_audits_are_queued_once_in_a_period(database: str) -> None:
 
 
 def test_audits_of_an_installation_run_in_turn_and_after_reviews() -> None:
-    first, second, other = (
-        JobRequest("audit", one.repository, one.installation, "schedule", {"sha": one.sha})
-        for one in Targets().audit_targets()
-    )
+    first, second, other = map(audit_job, Targets().audit_targets())
     review = JobRequest("review", "octo/a", 7, "pull_request", {}, 1)
     assert first.lock == second.lock
     assert first.lock not in (other.lock, review.lock)

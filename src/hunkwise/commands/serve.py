@@ -34,7 +34,7 @@ def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode
     )
     configure_log()
     gc.enable()  # `cli` disables it, for processes that end soon
-    asyncio.run(run_service(settings, parts))
+    asyncio.run(run_service(settings, parts, environ))
     return ExitCode.REVIEWED
 
 

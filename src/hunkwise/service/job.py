@@ -70,7 +70,7 @@ class JobRunner:
         settings: ServiceSettings,
         tokens: TokenPort,
         mirrors: MirrorPort,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str],
         progress: Callable[[int, str], None] = lambda _job, _line: None,
         *,
         seconds: float = JOB_SECONDS,
@@ -93,7 +93,9 @@ class JobRunner:
         if self._settings.uses_app_for_copilot:
             copilot_token = await self._token(job, COPILOT)  # its own: the CLI must not have one that writes
         async with self._mirror(job, token) as mirror:
-            folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX)
+            jobs = self._settings.data / "jobs"
+            jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX, jobs)
             try:
                 return await self._run_step(
                     number, job, StepTokens(token, copilot_token), mirror, folder.path

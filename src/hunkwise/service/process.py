@@ -72,8 +72,10 @@ class ProcessParts:
     grace: float = GRACE
 
 
-async def run_service(settings: ServiceSettings, parts: ProcessParts) -> None:
+async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: Mapping[str, str]) -> None:
     """Runs the parts until SIGTERM or SIGINT; a second one ends the process at once.
+
+    `environ`: jobs get a few of its variables.
 
     Raises SettingsError if a port cannot be used or there is no database, QueueError if the database does not answer
     at the start.
@@ -96,7 +98,9 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts) -> None:
             if address is not None:
                 servers.append((_HttpServer(app), stack.enter_context(_listener(address))))
         tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers}
-        works = asyncio.create_task(_work(url, settings, parts, metrics, lines)) if parts.works else None
+        works = (
+            asyncio.create_task(_work(url, settings, parts, environ, metrics, lines)) if parts.works else None
+        )
         tasks |= {works} if works else set()
         with _stop_signal() as stop:
             stopping = asyncio.create_task(stop.wait())
@@ -113,12 +117,17 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts) -> None:
 
 
 async def _work(
-    url: str, settings: ServiceSettings, parts: ProcessParts, metrics: ServiceMetrics, lines: dict[int, str]
+    url: str,
+    settings: ServiceSettings,
+    parts: ProcessParts,
+    environ: Mapping[str, str],
+    metrics: ServiceMetrics,
+    lines: dict[int, str],
 ) -> None:
     """Runs jobs, and what is repeated beside them, until it is cancelled."""
     installations = Installations(settings)
-    mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations)
-    runner = JobRunner(settings, installations, mirrors, progress=lines.__setitem__)
+    mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations, environ)
+    runner = JobRunner(settings, installations, mirrors, environ, lines.__setitem__)
 
     async def run(number: int, job: JobRequest) -> JobResult:
         began = time.monotonic()

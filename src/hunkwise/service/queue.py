@@ -67,25 +67,18 @@ class JobRequest:
     number: int = 0
     """The pull request or issue; 0 for audits."""
     key: str = ""
-    """Jobs with the same key never run at the same time, and only one of them waits."""
+    """Of the jobs with the same key only one waits."""
+    priority: int = 0
+    """Jobs with a higher one run first."""
 
     @property
     def lock(self) -> str:
         """Returns the key of the lock: commands of a pull request, and audits of an installation, run in turn."""
-        return f"audit:{self.installation}" if self.kind == "audit" else self._subject
+        return f"{self.kind}:{self.repository.casefold() if self.number else self.installation}#{self.number}"
 
     @property
     def queueing_lock(self) -> str:
-        return self.key or self._subject
-
-    @property
-    def priority(self) -> int:
-        """Returns the priority: an audit waits for all else."""
-        return -1 if self.kind == "audit" else 0
-
-    @property
-    def _subject(self) -> str:
-        return f"{self.kind}:{self.repository.casefold()}#{self.number}"
+        return self.key or self.lock
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,19 @@ def audit_period(every: str, now: datetime) -> str:
     return {"daily": f"{now:%Y-%m-%d}", "weekly": f"{now:%G-W%V}"}.get(every, "")
 
 
+def audit_job(target: AuditTarget) -> JobRequest:
+    """Returns the job of an audit. It waits for all else, as it can wait."""
+    return JobRequest(
+        "audit",
+        target.repository,
+        target.installation,
+        "schedule",
+        {"sha": target.sha},
+        key=f"audit:{target.repository.casefold()}",
+        priority=-1,
+    )
+
+
 async def request_audits(queue: JobQueue, port: AuditPort, every: str, now: datetime) -> int:
     """Queues an audit of each repository once a day or week; returns their number. Raises Error.
 
@@ -112,9 +125,7 @@ async def request_audits(queue: JobQueue, port: AuditPort, every: str, now: date
         return 0
     targets = await asyncio.to_thread(lambda: list(port.audit_targets()))
     for one in targets:
-        await queue.request(
-            JobRequest("audit", one.repository, one.installation, "schedule", {"sha": one.sha})
-        )
+        await queue.request(audit_job(one))
     await queue.move_cursor(_AUDITS, period)
     return len(targets)
 
