@@ -11,7 +11,7 @@ JOB = JobRequest("review", "acme/shop", 9, "pull_request", {}, 5)
 
 
 def samples(metrics: ServiceMetrics) -> dict[tuple[str, ...], float]:
-    """Returns the value of each sample by its name and its labels in the order of their names; without the times at which counters were made."""
+    """Returns the value of each sample by its name and sorted labels; without the times of creation."""
     return {
         (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
         for family in text_string_to_metric_families(metrics.text().decode())

@@ -1,23 +1,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from hunkwise.service.installation import HookDelivery
 from hunkwise.service.metrics import ServiceMetrics
@@ -25,14 +22,15 @@ from hunkwise.service.queue import JobQueue
 from hunkwise.service.upkeep import redeliver_missed
 from hunkwise.service.web import make_metrics, make_web
 from hunkwise.service.webhooks import MAX_BODY
-from tests.fakes.http_server import serve
 from tests.service.postgres import Postgres
 from tests.service.webhook_sender import (
     SECRET,
     WebhookSender,
+    basic,
     headers_of,
     issue_comment,
     pull_request,
+    serve_with,
     settings,
     sign,
 )
@@ -41,10 +39,10 @@ from tests.service.webhook_sender import (
 @contextmanager
 def run_web(database: str, answer_seconds: float = 9.0, **changes: Any) -> Iterator[WebhookSender]:
     """Serves the public port."""
-    chosen = settings(database, **changes)
-    app = make_web(chosen, JobQueue(database), ServiceMetrics(), answer_seconds=answer_seconds)
-    with serve(app, lifespan="on") as url:
-        yield WebhookSender(url)
+    queue, chosen = JobQueue(database), settings(database, **changes)
+    app = make_web(chosen, queue, ServiceMetrics(), answer_seconds=answer_seconds)
+    with serve_with(queue, ("/", app)) as sender:
+        yield sender
 
 
 @contextmanager
@@ -52,19 +50,8 @@ def run_private(database: str, **changes: Any) -> Iterator[WebhookSender]:
     """Serves the port for metrics."""
     queue = JobQueue(database)
     app = make_metrics(settings(database, **changes), queue, ServiceMetrics())
-    with serve(Starlette(routes=[Mount("/", app)], lifespan=opened(queue)), lifespan="on") as url:
-        yield WebhookSender(url)
-
-
-def opened(queue: JobQueue) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    """Returns what opens the queue while an application runs."""
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with queue.opened():
-            yield
-
-    return lifespan
+    with serve_with(queue, ("/", app)) as sender:
+        yield sender
 
 
 @pytest.fixture
@@ -230,10 +217,6 @@ def test_webhooks_that_came_while_the_database_was_down_are_redelivered(
         assert asyncio.run(look(hooks, 10)) == 0
 
 
-def basic(password: str, user: str = "hunkwise") -> dict[str, str]:
-    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-
-
 def test_the_public_status_page_needs_the_password(database: str) -> None:
     with run_web(database, password="pass wörd") as web:
         assert web.get("/", basic("pass wörd"))[0] == 200
@@ -269,12 +252,9 @@ def test_without_a_password_the_page_is_for_this_machine_at_the_private_port(dat
 def test_metrics_count_webhooks_and_the_queue(database: str) -> None:
     """Over HTTP, at the private port, in the process that receives webhooks."""
     queue, metrics = JobQueue(database), ServiceMetrics()
-    routes = [
-        Mount("/private", make_metrics(settings(database), queue, metrics)),
-        Mount("/", make_web(settings(database), queue, metrics)),
-    ]
-    with serve(Starlette(routes=routes, lifespan=opened(queue)), lifespan="on") as url:
-        web = WebhookSender(url)
+    private = make_metrics(settings(database), queue, metrics)
+    public = make_web(settings(database), queue, metrics)
+    with serve_with(queue, ("/private", private), ("/", public)) as web:
         web.send(pull_request())
         web.send(pull_request(number=6))
         web.send(pull_request(), headers={"x-hub-signature-256": ""})

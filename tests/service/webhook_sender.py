@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import http.client
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from hunkwise.service.queue import JobQueue
 from hunkwise.service.settings import ServiceSettings
+from tests.fakes.http_server import serve
 
 SECRET, OLD_SECRET = b"a secret for webhooks", b"the secret before it"
 HEAD = "a" * 40
@@ -74,6 +82,11 @@ def headers_of(body: bytes, event: str, delivery: str) -> dict[str, str]:
     }
 
 
+def basic(password: str, user: str = "hunkwise") -> dict[str, str]:
+    """Returns the header with which a browser sends a password."""
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
 @dataclass
 class WebhookSender:
     """Sends requests to one web process."""
@@ -114,3 +127,17 @@ class WebhookSender:
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+
+@contextmanager
+def serve_with(queue: JobQueue, *mounts: tuple[str, ASGIApp]) -> Iterator[WebhookSender]:
+    """Serves applications by path, while the queue is open."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with queue.opened():
+            yield
+
+    app = Starlette(routes=[Mount(path, one) for path, one in mounts], lifespan=lifespan)
+    with serve(app, lifespan="on") as url:
+        yield WebhookSender(url)

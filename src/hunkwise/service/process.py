@@ -64,7 +64,7 @@ class ProcessParts:
     web: ListenAddress | None = None
     """Serves webhooks, health and the status page there."""
     metrics: ListenAddress | None = None
-    """Serves metrics there."""
+    """Serves metrics there, and the status page: to this machine only, unless it has a password."""
     works: bool = False
     """Runs jobs."""
     heartbeat: float = HEARTBEAT

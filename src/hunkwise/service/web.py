@@ -6,8 +6,8 @@ import asyncio
 import base64
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from typing import Final
 
@@ -180,21 +180,15 @@ def make_web(
     *,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Starlette:
-    """Returns the application of the public port. It connects to the database when it starts, until it ends."""
+    """Returns the application of the public port. Serve it while the queue is open."""
     web = Web(settings, queue, metrics, progress, answer_seconds=answer_seconds)
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with queue.opened():
-            yield
-
     routes = [
         Route("/", partial(web.status, public=True)),
         Route("/healthz", web.health),
         Route("/readyz", web.ready),
         Route("/webhooks/github", web.webhook, methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes)
 
 
 def make_metrics(
