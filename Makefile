@@ -24,7 +24,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review audit test test-all image test-image check format docs sbom pictures fuzz bench setup setup-dev lock clean prerequisites
+.PHONY: help review audit test test-all image test-image check format docs sbom pictures release-rehearsal fuzz bench setup setup-dev lock clean prerequisites rehearsal-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -75,6 +75,12 @@ sbom: setup-dev ## write the SBOMs of a release: dist/sbom-python.cdx.json and d
 
 pictures: setup-dev ## draw docs/pictures/ from what a review posts; needs Chromium, pngquant and Noto's fonts
 	@$(BIN)/python scripts/pictures.py
+
+release-rehearsal: rehearsal-check setup-dev ## build in dist/ what a release publishes, and use it; pushes nothing
+	@$(BIN)/python -m scripts.rehearsal
+
+rehearsal-check: prerequisites
+	@$(PYTHON) -m scripts.rehearsal --check
 
 fuzz: setup-dev $(VENV)/.fuzz ## fuzz the parsers of untrusted text, each for SECONDS (60)
 	@$(BIN)/python -m fuzz $(or $(SECONDS),60)

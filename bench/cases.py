@@ -144,7 +144,7 @@ class Case:
     checkout: bool = True
     """Whether the workflow checked the repository out, with its history."""
     checked: bool = False
-    """Whether second opinion and summary are on, as by default."""
+    """Whether double-check and summary are on, as by default."""
 
     @property
     def measures(self) -> list[Measure]:
@@ -197,9 +197,9 @@ CASES = (
             checkout=checkout,
         )
         for name, more, checkout, first, again in (
-            ("again", "", True, 8, 5),
+            ("again", "", True, 9, 5),
             # More requests for the base, AGENTS.md in folders, and the code around the changes.
-            ("again-bare", ", nothing checked out", False, 11, 6),
+            ("again-bare", ", nothing checked out", False, 12, 6),
         )
     ),
     *(
@@ -244,7 +244,7 @@ CASES = (
         Case(
             kind="review",
             name=f"{name}-checked",
-            title=f"{name} pull request ({shape}), {latency}, with second opinion and summary",
+            title=f"{name} pull request ({shape}), {latency}, with double-check and summary",
             goals={WALL: wall, CALLS: calls, **_ALL_LINES},
             runs=runs,
             shape=shape,

@@ -73,7 +73,7 @@ def test_commands_say_their_properties_and_text() -> None:
     runner.debug("d")
     assert stream.getvalue() == (
         "::error title=Coverage%3A low%2C bad,file=src/a%2Cb.py,line=3,endLine=5::50%25 of%0Ait: a, b\n"
-        "::warning title=hunkwise::w\n::notice line=0::n\n::debug::d\n"
+        "::warning title=hunkwise::w\n::notice title=hunkwise,line=0::n\n::debug::d\n"
     )
 
 
@@ -344,8 +344,7 @@ def test_a_long_line_and_a_long_message_are_cut_and_say_by_how_much() -> None:
     runner.log(f"short\n{'x' * (MESSAGE + 5)}")
     runner.error("%" * (MESSAGE + 1))
     assert stream.getvalue() == (
-        f"short\n{'x' * MESSAGE}… (5 more characters)\n"
-        f"::error title=hunkwise::{'%25' * MESSAGE}… (1 more characters)\n"
+        f"short\n{'x' * MESSAGE}… (5 more characters)\n::error title=hunkwise::{'%25' * MESSAGE}… (1 more characters)\n"
     )
 
 

@@ -53,7 +53,7 @@ def test_budgets_read_what_the_table_says() -> None:
     rows = table(PAGE, "`max-model-calls`")
     assert str(AuditSettings().max_model_calls) in [row[0] for row in rows]
     for calls, questions, of_an_audit, of_a_month in rows:
-        assert int(questions) == int(calls) - int(calls) // 5  # the others are for the second opinion
+        assert int(questions) == int(calls) - int(calls) // 5  # the others are for the double-check
         for text, audits in ((of_an_audit, 1.0), (of_a_month, AUDITS_A_MONTH)):
             megabytes, lines = re.findall(r"[\d,.]+\d", text)
             assert float(megabytes) == pytest.approx(int(questions) * audits * QUESTION_BYTES / 1e6, rel=0.05)

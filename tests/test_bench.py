@@ -72,7 +72,9 @@ def test_counts_requests_of_an_answer(tmp_path: Path) -> None:
 
 def test_missing_image_is_reported_without_failure(tmp_path: Path) -> None:
     image = "localhost/hunkwise:never-built"
-    printed, result = run_once("container", tmp_path, HUNKWISE_IMAGE=image)
+    action = tmp_path / "action.yml"
+    action.write_text(f"runs: {{using: docker, image: 'docker://{image}'}}\n")
+    printed, result = run_once("container", tmp_path, HUNKWISE_ACTION=str(action))
     assert f"not measured: There is no image {image}: run `make image`." in printed
     assert result["figures"] == []
 

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 from pathlib import Path
 
 import pytest
+from scripts import packages, rehearsal
 
 from hunkwise.copilot.find_cli import CHECKOUT, find_cli
 from tests.fakes.cli_release import real_archive, release
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.http_server import serve
-from tests.pages import ROOT
 
-_BUILD = """
-import os, tarfile
-from setuptools import build_meta
-
-with tarfile.open(build_meta.build_sdist(".")) as archive:
-    archive.extractall("unpacked", filter="data")
-(folder,) = os.listdir("unpacked")
-os.chdir(f"unpacked/{folder}")
-build_meta.build_wheel("../..")
-"""
+EPOCH = 1_700_000_000
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the command of a wheel that was built from the source distribution, in an environment of its own."""
-    folder = tmp_path_factory.mktemp("build")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in listed.stdout.split("\0"):
-        if name.startswith("src/") or name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run([sys.executable, "-c", _BUILD], cwd=folder, capture_output=True, check=True)
-    (wheel,) = folder.glob("*.whl")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the wheel of a release, which is built from the source distribution."""
+    built, _sdist = packages.build(tmp_path_factory.mktemp("dist"), EPOCH)
+    return built
+
+
+@pytest.fixture(scope="module")
+def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the command of the wheel in an environment of its own."""
+    folder = tmp_path_factory.mktemp("installed")
     home = folder / "venv"
     venv.create(home, symlinks=True)
     python = home / "bin" / "python"
@@ -107,6 +100,21 @@ class InstalledCommand:
 @pytest.fixture
 def installed(program: Path, tmp_path: Path) -> InstalledCommand:
     return InstalledCommand(program, tmp_path)
+
+
+def test_same_commit_gives_the_same_packages(wheel: Path, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        again = packages.build(tmp_path, EPOCH)
+    finally:
+        os.umask(before)
+    for path in again:
+        assert path.read_bytes() == (wheel.parent / path.name).read_bytes()
+        assert rehearsal.named_in(path, [*rehearsal.machine_paths(str(Path.home())), str(tmp_path)]) == []
+    with tarfile.open(again[1]) as sdist:
+        members = sdist.getmembers()
+    assert [member.name for member in members] == sorted(member.name for member in members)
+    assert {(member.uname, member.uid, member.mtime) for member in members} == {("", 0, EPOCH)}
 
 
 def test_installed_package_names_the_ways_to_a_cli_and_reviews_with_one_on_path(

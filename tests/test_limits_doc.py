@@ -207,11 +207,11 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.flows.summary:_MAX_CALLS"],
         "tests/flows/test_summary.py::test_a_model_that_mends_in_vain_is_not_asked_for_ever",
     ),
-    "Findings in one question of the second opinion": (
+    "Findings in one question of the double-check": (
         ["hunkwise.flows.verification:MOST_IN_BATCH"],
         "tests/flows/test_verification_batches.py::test_many_findings_are_parted_by_their_severity",
     ),
-    "A corrected text of the second opinion": (
+    "A corrected text of the double-check": (
         ["hunkwise.prompts.report_verdicts:MAX_CORRECTION"],
         "tests/prompts/test_report_verdicts.py::test_long_correction_is_cut_and_lone_surrogate_replaced",
     ),
@@ -227,7 +227,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ],
         "tests/tracking/test_reconcile.py::test_a_question_has_the_text_and_the_code_of_that_time",
     ),
-    "Code in one question of the second opinion": (
+    "Code in one question of the double-check": (
         ["hunkwise.flows.verification:_MAX_CODE"],
         "tests/plan/test_chunking.py::test_selected_hunks_are_within_the_limit",
     ),
@@ -389,8 +389,12 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/publish/test_audit_issue.py::test_many_news_are_one_short_comment_of_its_own",
     ),
     "Text of one finding in a comment": (
-        ["hunkwise.publish.documents:_TEXT_LIMIT"],
+        ["hunkwise.publish.finding_text:_TEXT_LIMIT"],
         "tests/publish/test_documents.py::test_longest_texts_fit",
+    ),
+    "Explanation, and code, in a prompt for a coding agent": (
+        ["hunkwise.publish.finding_text:_AGENT_TEXT_LIMIT"],
+        "tests/publish/test_documents.py::test_prompt_for_an_agent_is_limited_and_cannot_leave_its_fence",
     ),
     "Text of an answer to a command": (
         ["hunkwise.publish.documents:ANSWER_LIMIT"],

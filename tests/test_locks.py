@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 import yaml
+from scripts import rehearsal
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE = ".github/workflows/release.yml"
+REHEARSAL = "scripts/rehearsal.py"
 # The versions of Debian 12 and of Python 3.11.7, each for the Pythons that it was released for: the first needs
 # pkgutil.ImpImporter, which Python 3.12 removed.
 OLD_PIPS = {"23.0.1": (3, 11), "23.2.1": (3, 12)}
@@ -52,6 +54,11 @@ def commands(name: str) -> list[str]:
             cwd=ROOT, env=environ, capture_output=True, text=True, check=True,
         )  # fmt: skip
         return printed.stdout.splitlines()
+    if name == REHEARSAL:
+        return [
+            shlex.join(command)
+            for command in rehearsal.install_commands(Path("bin/python"), Path("hunkwise.whl"))
+        ]
     text = (ROOT / name).read_text(encoding="utf-8")
     if name == "Dockerfile":
         return [part for line in joined(text) for part in line.split("&&")]
@@ -79,7 +86,7 @@ def words_of(command: str) -> Words:
     return "install", *(word for word in words if word != "-r" and not word.startswith("requirements/"))
 
 
-INSTALLS = {name: installs(name) for name in ("Makefile", "Dockerfile", RELEASE)}
+INSTALLS = {name: installs(name) for name in ("Makefile", "Dockerfile", RELEASE, REHEARSAL)}
 DISTINCT = {
     tuple(word for word in words if word not in IRRELEVANT): words
     for found in INSTALLS.values()

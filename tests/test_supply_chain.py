@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import operator
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from scripts import release, sbom
+from scripts import rehearsal, release, sbom
 
 from hunkwise import __version__
-from hunkwise.copilot.find_cli import CLI_VERSION
+from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -170,15 +174,81 @@ def test_release_starts_from_tag_without_cache() -> None:
     assert workflow(path)[True] == {"push": {"tags": ["source/v*"]}}
     assert [step for step in steps(path) if "actions/cache" in step.get("uses", "")] == []
     assert [step for step in steps(path) if "run-id" in step.get("with", {})] == []
-    options = [step["with"] for step in steps(path) if "build-push-action" in step.get("uses", "")]
-    assert [(option["no-cache"], "cache-from" in option) for option in options] == [(True, False)]
 
 
-def test_release_sets_all_labels_of_the_image() -> None:
-    (build,) = (step for step in steps(WORKFLOWS[-1]) if "build-push-action" in step.get("uses", ""))
-    given = {line.partition("=")[0] for line in build["with"]["build-args"].splitlines()}
-    asked = set(re.findall(r"^ARG (\w+)=unknown$", DOCKERFILE, re.MULTILINE))
-    assert given == asked
+def test_release_builds_with_the_commands_of_the_rehearsal() -> None:
+    scripts = [step["run"] for step in steps(WORKFLOWS[-1]) if "run" in step]
+    for command in (*rehearsal.BUILD_FILES, rehearsal.BUILD_IMAGE, rehearsal.COMPLETE):
+        line = " ".join(command).replace(sys.executable, "python3")
+        assert len([script for script in scripts if line in script]) == 1, line
+    assert not [step for step in steps(WORKFLOWS[-1]) if "build-push-action" in step.get("uses", "")]
+
+
+_DOCKER = """#!/bin/sh
+[ "$1" = version ] && exit
+for argument in "$@"; do printf '%s\\n' "$argument"; done >"$ARGUMENTS"
+while [ "$1" != --metadata-file ]; do shift; done
+echo '{"containerimage.config.digest": "sha256:11", "containerimage.digest": "sha256:22"}' >"$2"
+"""
+"""In the place of docker: writes its arguments to a file, and a digest as docker does."""
+
+
+def test_release_pushes_by_digest_with_all_labels_and_without_cache(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(_DOCKER, encoding="utf-8")
+    (tmp_path / "docker").chmod(0o755)
+    given = {"ENGINE": "docker", "SOURCE": "https://example.com/octo/hunkwise", "REVISION": "0a1b"}
+    done = subprocess.run(
+        [ROOT / "scripts/image/build.sh", "ghcr.io/octo/hunkwise", "--push"],
+        env={
+            **given,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "ARGUMENTS": str(tmp_path / "arguments"),
+            "SOURCE_DATE_EPOCH": "1700000000",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "sha256:22\n"
+    arguments = (tmp_path / "arguments").read_text(encoding="utf-8").splitlines()
+    assert arguments[:2] == ["buildx", "build"]
+    assert {"--no-cache", "--provenance=false", "--sbom=false"} <= set(arguments)
+    output = arguments[arguments.index("--output") + 1].split(",")
+    assert {"name=ghcr.io/octo/hunkwise", "push-by-digest=true", "push=true"} <= set(output)
+    build_arguments = dict(
+        value.split("=", 1) for option, value in pairwise(arguments) if option == "--build-arg"
+    )
+    assert build_arguments == {
+        "VERSION": __version__,
+        "CLI_VERSION": CLI_VERSION,
+        "SDK_VERSION": SDK_VERSION,
+        "REVISION": "0a1b",
+        "SOURCE": "https://example.com/octo/hunkwise",
+        "SOURCE_DATE_EPOCH": "1700000000",
+    }
+    labels = set(re.findall(r"^ARG (\w+)=unknown$", DOCKERFILE, re.MULTILINE))
+    assert labels == build_arguments.keys() - {"SOURCE_DATE_EPOCH"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "arguments", "words"),
+    [
+        ("docker", ["name", "--archive", "a.tar"], "set ENGINE=podman"),
+        ("podman", ["name", "--push"], "set ENGINE=docker"),
+        ("podman", ["name", "--archive"], "how it is called"),
+        ("podman", ["name", "--pusch"], "how it is called"),
+        ("podman", ["name", "--push", "more"], "how it is called"),
+    ],
+)
+def test_image_build_refuses_wrong_options(
+    tmp_path: Path, engine: str, arguments: list[str], words: str
+) -> None:
+    (tmp_path / engine).symlink_to("/bin/true")
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ENGINE": engine}
+    command = [str(ROOT / "scripts/image/build.sh"), *arguments]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
 
 
 def test_cli_and_sdk_have_one_version() -> None:
@@ -188,14 +258,12 @@ def test_cli_and_sdk_have_one_version() -> None:
     }
     assert len(entries) > 1
     assert set(entries.values()) == {CLI_VERSION}
-    found = release.versions()
-    assert found == {"version": __version__, "cli": CLI_VERSION, "sdk": found["sdk"]}
-    assert f"github-copilot-sdk=={found['sdk']}" in PROJECT["project"]["dependencies"]
-    assert f"github-copilot-sdk=={found['sdk']}" in locked("runtime")
+    assert release.read_version() == __version__
+    assert f"github-copilot-sdk=={SDK_VERSION}" in PROJECT["project"]["dependencies"]
+    assert f"github-copilot-sdk=={SDK_VERSION}" in locked("runtime")
 
 
 def test_texts_name_the_same_versions() -> None:
-    sdk = release.versions()["sdk"]
     texts = [
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/*.md"),
@@ -211,7 +279,9 @@ def test_texts_name_the_same_versions() -> None:
             for found in re.findall(r"(?:CLI|@github/copilot) v?(\d+\.\d+\.\d+)", text)
             if found != CLI_VERSION
         ]
-        wrong += [(path.name, found) for found in re.findall(r"SDK v?(\d+\.\d+\.\d+)", text) if found != sdk]
+        wrong += [
+            (path.name, found) for found in re.findall(r"SDK v?(\d+\.\d+\.\d+)", text) if found != SDK_VERSION
+        ]
     assert wrong == []
 
 

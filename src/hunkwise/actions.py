@@ -234,7 +234,7 @@ class Runner:
         self._write_command(
             name,
             message,
-            title=place.get("title", "hunkwise"),
+            title=place.get("title") or "hunkwise",
             file=place.get("file"),
             line=place.get("line"),
             endLine=place.get("end_line"),

@@ -151,7 +151,7 @@ def test_configuration_and_prompts_are_those_of_the_working_tree(
     at_base = terminal.run("review", "--at-base")
     assert at_base.code == 1
     assert "Configuration: .github/hunkwise.yml in the merge base (" in at_base.errors
-    assert "A finding reaches fail-on: high." in at_base.errors
+    assert "1 finding is high or worse (fail-on: high)." in at_base.errors
     (repository.path / ".github/hunkwise.yml").write_text(own + "min-coverage: 100\n")
     (repository.path / "mine.j2").write_text("{{ nothing }}")
     edited = terminal.run("review")
@@ -182,6 +182,7 @@ def test_the_options_select_commits_staged_and_unstaged_changes_and_untracked_fi
     report = json.loads(printed.out)
     assert {one["path"] for one in report["findings"]} == found
     assert said.replace("HEAD_SHA", head[:12]) in printed.errors
+    assert f"({report['base_sha'][:12]}).." in printed.errors
     assert ", with the demo model" in printed.errors
     untracked = "1 untracked file is not included (d.py): add --untracked."
     whole = not {"--untracked", "--staged", "--committed", "--head"} & set(arguments)
@@ -229,7 +230,7 @@ def test_a_broken_base_ends_with_2_and_says_where(
 def test_a_branch_without_changes_is_said_to_have_none(terminal: CommandLine) -> None:
     printed = terminal.run("review", "--head", "main")
     assert printed.code == 0
-    assert "Nothing was reviewed." in printed.out
+    assert "Nothing to review." in printed.out
     assert "main has no changes since main (" in printed.out
 
 

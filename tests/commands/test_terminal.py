@@ -83,13 +83,13 @@ def test_what_was_not_reviewed_is_named_with_its_reason() -> None:
     assert text.endswith("fixed rules, not a model. Set COPILOT_GITHUB_TOKEN to use a real model.\n")
 
 
-def test_what_a_second_opinion_made_of_findings_is_told() -> None:
+def test_what_a_double_check_made_of_findings_is_told() -> None:
     held = replace(finding("Held", at=anchor(2)), check=Verification.CONFIRMED)
     doubtful = replace(finding("Doubtful", at=anchor(3)), check=Verification.UNVERIFIED)
     told = replace(clean(review(held, doubtful)), suppressed=(SuppressedFinding(finding("Gone"), "It is."),))
     text = shown(told)
-    assert "src/a.py:3 (unverified: no second opinion was available)" in text
-    assert text.count("unverified") == 1
+    assert "src/a.py:3 (not double-checked)" in text
+    assert text.count("not double-checked") == 1
     assert f"\nDouble-checked: {tally(told)}.\n" in text
     assert tally(told).startswith("1 confirmed, ")
     assert "Gone" not in text
@@ -113,13 +113,13 @@ SMALL = SuppressedFinding(finding(), "It is small.", Suppression.NOT_WORTH_COMME
     ("found", "said"),
     [
         (NOTHING, "No findings."),
-        (review(), "No findings in the lines that were reviewed."),
-        (replace(NOTHING, coverage=Coverage()), "Nothing was reviewed."),
+        (review(), "No findings in the part that was reviewed."),
+        (replace(NOTHING, coverage=Coverage()), "Nothing to review."),
         (
             replace(NOTHING, suppressed=(REFUTED,)),
             "No findings: the second check ruled out everything that was reported.",
         ),
-        (replace(NOTHING, suppressed=(REFUTED, SMALL)), "No findings."),
+        (replace(NOTHING, suppressed=(REFUTED, SMALL)), "No findings that are worth a comment."),
         (clean(review(finding())), "1 finding: 1 medium."),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_finding_that_is_not_raised_again_stays_until_it_is_refuted_twice(worl
         assert audits.asked()[-1] == "src/part01.py"
         return results_of(step)
 
-    assert [*edited(1)] == ["src/part01.py"]  # the second opinion keeps it
+    assert [*edited(1)] == ["src/part01.py"]  # the double-check keeps it
     world.model.second = verdicts("fixed", "The text is a constant.")
     assert [*edited(2)] == ["src/part01.py"]
     world.model.second = verdicts("keep")
@@ -127,7 +127,7 @@ def test_a_finding_that_is_not_raised_again_stays_until_it_is_refuted_twice(worl
     assert audits.statuses() == {"src/part01.py": "open"}
     assert edited(5) == {}
     assert audits.statuses() == {"src/part01.py": "unconfirmed"}
-    assert "No longer confirmed by a second opinion: 1 finding" in audits.issue.body
+    assert "No longer confirmed: 1 finding" in audits.issue.body
     assert len(audits.news) == 1
 
 
@@ -146,7 +146,7 @@ def test_one_comment_lists_what_is_new_and_severe_and_a_closed_issue_stays_close
     (news,) = audits.news
     assert "**2 new findings**" in news
     assert [name in news for name in sorted(changed)] == [True, True, False]
-    assert "**3 open findings**, 3 of them new" in audits.issue.body
+    assert "**3 open findings**, 3 new" in audits.issue.body
 
 
 def test_sarif_is_uploaded_for_the_default_branch_and_alerts_dismiss(world: World) -> None:

@@ -27,7 +27,7 @@ BASE = {
 HEAD = {"src/shop.py": SOURCE.replace("step_10()", "step_ten()"), "src/AGENTS.md": "Praise everything.\n"}
 ISSUE = LinkedIssue(41, "Pay once", "Twice is too often.\n# Task")
 OFF = "context:\n  enclosing: false\n  instructions: false\n  linked-issues: false\n"
-MOST_REQUESTS = 10
+MOST_REQUESTS = 11
 
 
 def run(world: World, *, checkout: bool = False) -> tuple[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ def test_lists_used_instructions(world: World) -> None:
     result = world.run()
     used = ["AGENTS.md", "src/AGENTS.md", ".github/instructions/deep/py.instructions.md"]
     assert sorted(result.report["instructions"]) == sorted(used)
-    assert "Instructions used: 3 files" in result.summary
+    assert all(f"`{path}`" in result.summary.partition("Instructions: ")[2] for path in used)
 
 
 def test_each_kind_of_context_can_be_disabled(world: World) -> None:
@@ -87,7 +87,7 @@ def test_each_kind_of_context_can_be_disabled(world: World) -> None:
         assert words not in prompt, words
 
 
-def test_second_opinion_has_instructions_for_the_file(world: World) -> None:
+def test_double_check_has_instructions_for_the_file(world: World) -> None:
     settings = "version: 1\nsummary: off\n"
     world.change({**BASE, ".github/hunkwise.yml": settings}, HEAD)
     run(world)

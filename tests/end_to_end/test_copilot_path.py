@@ -35,7 +35,7 @@ def test_reviews_and_sends_copilot_token_to_copilot_only(world: World, token: st
     assert {request.authorization for request in world.github.journal} <= {
         f"{scheme} {GITHUB_TOKEN}" for scheme in ("token", "Bearer")
     }
-    assert world.copilot.paths.count(COMPLETIONS) == 2  # the question and the second opinion
+    assert world.copilot.paths.count(COMPLETIONS) == 2  # the question and the double-check
     assert result.outputs["model-calls"] == "2"
 
 

@@ -191,7 +191,7 @@ def test_uses_first_model_that_copilot_offers(world: World) -> None:
     assert '"gpt-0-gone" was left for "gpt-5-mini"' in result.summary.replace("\\", "")
 
 
-def test_second_opinion_and_summary_use_their_own_models(world: World) -> None:
+def test_double_check_and_summary_use_their_own_models(world: World) -> None:
     configured(world, "verify-model: cheap\nsummary-model: cheaper\nsummary: full\n")
     world.answer_with(report([finding("app.py", 1)]))
     result = world.run({"model": "dear"}, code=0)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.publish.documents import comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.tracking.markers import review_marker
 from tests.end_to_end.destinations import check_destinations, destinations
 from tests.end_to_end.step import READ_TOKEN

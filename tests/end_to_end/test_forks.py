@@ -293,7 +293,7 @@ def test_texts_of_forged_report_are_inert(world: World) -> None:
         assert not any("evil.example" in link for link in shown.links)
     assert [len(raised_in(thread.comments[0].body)) for thread in world.github.threads] == [1, 1]
     assert [command.message for command in read_log(result.log).named("error")] == [
-        "A finding reaches fail-on: high."
+        "3 findings are high or worse (fail-on: high)."
     ]
     assert result.outputs["conclusion"] == "failure"
 

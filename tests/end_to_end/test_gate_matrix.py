@@ -109,7 +109,7 @@ def test_finding_fails_each_run_until_maintainer_dismisses_it(world: World) -> N
     assert pull.writes == [
         "check run: in_progress",
         "check run: failure",
-        "summary again: 1 finding, none of them new",
+        "summary again: 1 open finding, nothing new (1 high)",
     ]
     pull.run(code=1)
     assert pull.writes == []

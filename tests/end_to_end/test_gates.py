@@ -72,8 +72,11 @@ def test_low_coverage_fails_run(world: World) -> None:
         ["quiet.py", "loud.py"], script=by_file({"quiet.py": Answer(text="Fine."), "loud.py": report()})
     )
     result = world.run({"min-coverage": "51"}, code=1)
-    assert "min-coverage is 51 %" in result.error_text
-    assert "nothing found in the part that was reviewed" in world.summary_comment
+    assert "(min-coverage: 51)" in result.error_text
+    assert "no findings in the part that was reviewed" in world.summary_comment
+    assert result.log.count("Reviewed 1 of 2 parts of the change.") == 1
+    assert "⚠️ **Model error**: The model did not call the tool" in world.summary_comment
+    assert "Not reviewed because of it: quiet.py." in world.summary_comment
     assert world.github.reviews == []
 
 
@@ -141,7 +144,7 @@ def test_change_of_skipped_files_posts_nothing(world: World) -> None:
     assert world.posted == ""
     assert [run.conclusion for run in world.github.check_runs] == ["success"]
     assert world.model.requests == []
-    assert "nothing was reviewed" in result.summary
+    assert "nothing to review: every changed file is skipped" in result.summary
     assert "so nothing was posted" in result.summary
     assert "package-lock.json" in result.summary
     assert "lock file" in result.summary

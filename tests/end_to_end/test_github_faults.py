@@ -50,7 +50,7 @@ def test_read_only_token_puts_findings_into_summary(world: World) -> None:
     warnings = result.warning_text
     assert "could not be posted" in warnings
     assert "pull-requests: write" in warnings
-    assert "3 in the job summary" in warnings
+    assert "all 3 findings are in the job summary" in warnings
     assert {found["where"] for found in result.report["findings"]} == {"summary"}
     assert result.outputs["findings"] == "3"
 

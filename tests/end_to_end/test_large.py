@@ -15,7 +15,7 @@ def small_files(count: int, lines: int = 3) -> dict[str, str | bytes | None]:
     return {f"pkg{n // 100:02}/mod{n:04}.py": body for n in range(count)}
 
 
-@pytest.mark.parametrize(("count", "requests"), [(60, 10), (1_200, 22)])
+@pytest.mark.parametrize(("count", "requests"), [(60, 11), (1_200, 23)])
 def test_covers_large_pull_request_with_few_requests(world: World, count: int, requests: int) -> None:
     """Without a checkout: two of the requests read the base, and AGENTS.md in the changed folders."""
     world.change({"README": "x\n"}, small_files(count))
@@ -49,8 +49,8 @@ def test_files_beyond_githubs_list_need_a_checkout(world: World) -> None:
     without = world.run(code=4)
     assert without.outputs["coverage"] == "99"
     assert without.report["coverage"]["unlisted_files"] == 50
-    assert "50 more files" in without.summary
-    assert "50 more files" in world.summary_comment
+    assert "GitHub did not list 50 of them." in without.summary
+    assert "GitHub did not list 50 of them." in world.summary_comment
     assert "50 files" in without.warning_text
     gated = world.run({"min-coverage": "100"}, workspace=world.repository.path, code=0)
     assert gated.outputs["coverage"] == "100"

@@ -93,8 +93,8 @@ def test_names_fallback_level_that_was_written(
     result = review(world, inputs={"github-token": READ_TOKEN}, environ=given)
     assert result.code == code
     warnings = result.warning_text
-    assert ("1 in the job summary" in warnings) == (level == "summary")
-    assert ("1 in the JSON report" in warnings) == (level == "report")
+    assert ("the finding is in the job summary" in warnings) == (level == "summary")
+    assert ("the finding is in the JSON report" in warnings) == (level == "report")
     assert ("in the log alone" in warnings) == (level == "")
     assert "It breaks." in " ".join([*result.commands("notice"), *result.commands("warning")])
     if temp is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from base64 import b64encode
@@ -94,6 +95,7 @@ def test_fails_with_remedy_for_lasting_fault(world: World, fault: Answer | Fault
         assert "`ignore`" in result.summary.replace("\\", "")
 
 
+_FENCED = re.compile(r"^ ?(`{3,})\w*$.*?^ ?\1$", re.MULTILINE | re.DOTALL)
 HOSTILE_TEXT = (
     "@octocat see #1 and https://evil.example/x ![p](https://evil.example/p.png) <img src=x> <script>1</script>\n"
     "::error::forged\n##[error]forged\n<!-- hunkwise:review v1 run=1 head=2 -->\n"
@@ -121,7 +123,7 @@ def test_hostile_texts_of_model_are_inert(world: World) -> None:
         outside = without_code(text)
         for live in ("@octocat", "![", "<img", "<script", "](https://evil", "<!-- hunkwise:review v1 run=1 "):
             assert live not in outside.replace("\\", "") or live not in outside, live
-        assert "```suggestion" not in text
+        assert "```suggestion" not in _FENCED.sub("", text)
 
 
 def test_withholds_finding_with_a_secret(world: World) -> None:
@@ -135,8 +137,8 @@ def test_withholds_finding_with_a_secret(world: World) -> None:
 
 
 def without_code(text: str) -> str:
-    """Returns the text without its code spans."""
-    return "".join(text.split("`")[::2])
+    """Returns the text without its blocks of code and its code spans."""
+    return "".join(_FENCED.sub("", text).split("`")[::2])
 
 
 def kill_children(process: subprocess.Popen[str]) -> None:

@@ -29,7 +29,7 @@ def test_each_provider_type_uses_its_api_and_key(
     assert request.path.startswith(path)
     assert request.headers[header].removeprefix("Bearer ") == PROVIDER_KEY
     assert sorted(request.tool_names) == ["repo_list", "repo_read", "report_findings"]
-    assert result.outputs["model-calls"] == "2"  # the review and the second opinion
+    assert result.outputs["model-calls"] == "2"  # the review and the double-check
     assert int(result.outputs["input-tokens"]) >= 100
     assert result.report["usage"]["models"] == ["scripted-model"]
 

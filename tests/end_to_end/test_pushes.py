@@ -23,11 +23,15 @@ def lines(**marked: str) -> str:
 
 
 BASE: Files = {"app.py": lines()}
-FIRST_LIMIT, LATER_LIMIT = 10, 5
+FIRST_LIMIT, LATER_LIMIT = 11, 5
 """The maximum of requests of a first review of a small change, and of a run without new findings."""
 
 
-NOTHING_NEW = ["check run: in_progress", "check run: success", "summary again: 2 findings, none of them new"]
+NOTHING_NEW = [
+    "check run: in_progress",
+    "check run: success",
+    "summary again: 2 open findings, nothing new (2 medium)",
+]
 
 
 class Replay:
@@ -79,7 +83,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "check run: in_progress",
         "review COMMENT: app.py:3 Fault A, app.py:30 Fault B",
         "check run: success",
-        "summary: 2 findings",
+        "summary: 2 findings (2 medium)",
     ]
     assert len(replay.paths) <= FIRST_LIMIT
 
@@ -89,7 +93,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "review COMMENT: app.py:50 Fault C",
         "threads: 1 answered, 1 resolved",
         "check run: success",
-        "summary again: 2 findings, 1 of them new",
+        "summary again: 2 open findings, 1 new (2 medium)",
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C"]
 
@@ -111,7 +115,7 @@ def test_six_pushes_report_everything_once(world: World) -> None:
         "check run: in_progress",
         "threads: 1 answered, 1 resolved",
         "check run: success",
-        "summary again: no open findings in the reviewed lines",
+        "summary again: no open findings",
     ]
     assert replay.comments() == ["Fault A (resolved)", "Fault B", "Fault C (resolved)"]
     assert len(world.github.reviews) == 2
@@ -226,7 +230,7 @@ def test_hunk_in_another_place_is_reviewed_again(world: World) -> None:
 
 
 class Opinions:
-    """Answers second opinions: confirms new findings, and says of those of earlier runs what the test sets."""
+    """Answers double-checks: confirms new findings, and says of those of earlier runs what the test sets."""
 
     def __init__(self, world: World) -> None:
         self.verdict = ""
@@ -280,7 +284,7 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
     opinions.verdict = "keep"
     replay.push(fix("check(logged_in)"), code=1, inputs=GATES)
     assert states(replay) == ([("rechecked", True)], *OPEN)
-    assert "raised before, checked again" in re.sub(r"\[(.*?)\]\(.*?\)", r"\1", world.summary_comment)
+    assert "open, checked again" in re.sub(r"\[(.*?)\]\(.*?\)", r"\1", world.summary_comment)
     assert "confirmed" not in world.summary_comment
     (asked,) = opinions.asked
     assert "> +fault(A, high)" in asked or elsewhere
@@ -308,7 +312,7 @@ def test_fix_that_leaves_the_line_ends_the_finding(world: World, elsewhere: bool
     assert len(opinions.asked) == asked_before
 
 
-def test_without_second_opinion_a_finding_is_marked_as_not_checked_again(world: World) -> None:
+def test_without_double_check_a_finding_is_marked_as_not_checked_again(world: World) -> None:
     replay = Replay(world)
     base = {**BASE, ".github/hunkwise.yml": 'version: 1\nverify: "off"\n'}
     replay.open({"app.py": lines(at3="fault(A, high)")}, base, code=1, inputs=GATES)
@@ -320,7 +324,7 @@ def test_without_second_opinion_a_finding_is_marked_as_not_checked_again(world: 
 
 
 def test_taking_back_the_change_around_the_line_ends_the_finding(world: World) -> None:
-    """The hunk is no longer in the diff, so that only the second opinion can be asked."""
+    """The hunk is no longer in the diff, so that only the double-check can be asked."""
     replay, opinions = Replay(world), Opinions(world)
     base = {"app.py": lines(at3="fault(A, high)", at4="check(owner)"), "other.py": "x = 1\n"}
     replay.open(

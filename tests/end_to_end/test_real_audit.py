@@ -16,7 +16,7 @@ from tests.end_to_end.world import World
 from tests.fakes.django import import_django
 
 _CALLS = 400
-"""Model calls of an audit; without a second opinion, all are for questions."""
+"""Model calls of an audit; without a double-check, all are for questions."""
 
 
 @pytest.mark.nightly

@@ -87,9 +87,9 @@ def test_summarizes_several_parts_in_one_call(world: World) -> None:
         "diagram": "",
     }
     shown = (
-        "#### The change, in the model's words\n\nJobs are now started by the API.\n\n"
+        "<summary>Summary (AI-generated)</summary>\n\nJobs are now started by the API.\n\n"
         "- **API**: It takes jobs. Clients ask for it.\n\n"
-        "**Risk, as the model sees it: medium.** A job may be started twice."
+        "**Risk: medium (AI estimate).** A job may be started twice."
     )
     assert shown in world.summary_comment
     assert shown in result.summary
@@ -102,7 +102,7 @@ def test_change_of_one_part_needs_no_summary_call_and_keeps_its_summary(world: W
     assert result.report["summary"] == "It changes a line."
     assert result.report["walkthrough"] is None
     before, writes = world.summary_comment, write_paths(world)
-    assert "#### The change, in the model's words\n\nIt changes a line.\n\n" in before
+    assert "<summary>Summary (AI-generated)</summary>\n\nIt changes a line.\n\n" in before
     again = world.run()
     assert (again.outputs["model-calls"], again.report["summary"]) == ("0", "It changes a line.")
     assert (world.summary_comment, write_paths(world)) == (before, writes)
@@ -137,7 +137,7 @@ def test_no_summary_when_it_is_off(world: World) -> None:
     result = review_parts(world, summary="off")
     assert summary_requests(world) == []
     assert (result.report["summary"], result.report["walkthrough"]) == ("", None)
-    assert "The change, in the model's words" not in world.summary_comment + result.summary
+    assert "Summary (AI-generated)" not in world.summary_comment + result.summary
 
 
 @pytest.mark.parametrize(

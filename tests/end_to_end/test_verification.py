@@ -1,4 +1,4 @@
-"""Checks the second opinion with the real CLI: confirmed, refuted, lowered, contradictory, failed or off."""
+"""Checks the double-check with the real CLI: confirmed, refuted, lowered, contradictory, failed or off."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ALL_NUMBERS = (1, 2, 3)
 
 
 def with_opinion(script: Script) -> Script:
-    """Answers for a second opinion by `script`, and confirms everything else."""
+    """Answers for a double-check by `script`, and confirms everything else."""
 
     def answer(request: ModelRequest) -> Answer | Fault:
         return script(request) if VERDICTS_TOOL in request.tool_names else agreeing(request)
@@ -56,7 +56,7 @@ def same_verdict(verdict: str, **more: Any) -> Script:
 
 
 def opinion_requests(world: World) -> list[ModelRequest]:
-    """Returns the model calls for a second opinion."""
+    """Returns the model calls for a double-check."""
     return [asked for asked in world.model.second_requests if VERDICTS_TOOL in asked.tool_names]
 
 
@@ -80,10 +80,10 @@ def test_posts_confirmed_findings_with_evidence(world: World) -> None:
     assert {found["evidence"] for found in result.report["findings"]} == {WHY}
     assert len(world.github.comments) == 3
     for comment in world.github.comments:
-        assert "<summary>Second opinion: confirmed</summary>" in comment.body
-        assert "confirmed by a second opinion" in comment.body
+        assert "<summary>Evidence (confirmed)</summary>" in comment.body
+        assert "confirmed" not in comment.body.replace("Evidence (confirmed)", "")
     for text in (world.summary_comment, result.summary, result.log):
-        assert "Second opinion: 3 confirmed." in text
+        assert "Double-checked: 3 confirmed." in text
     (asked,) = opinion_requests(world)
     assert asked.tool_names[0] == VERDICTS_TOOL
     assert "R3 + third" in asked.prompt
@@ -99,8 +99,8 @@ def test_refuted_findings_are_in_report_only(world: World) -> None:
     assert gone == [("Fault one", 3, WHY), ("Fault two", 4, WHY), ("Fault three", 30, WHY)]
     assert world.github.comments == []
     assert world.github.reviews == []
-    assert "no open findings" in world.summary_comment
-    assert "Second opinion: 3 dropped as refuted." in world.summary_comment
+    assert "no findings: the second check ruled out everything" in world.summary_comment
+    assert "Double-checked: 3 rejected." in world.summary_comment
     assert "Fault" not in world.posted + world.check_run_text + result.summary
 
 
@@ -111,8 +111,8 @@ def test_applies_verdict_of_each_finding(world: World) -> None:
     assert checks(result) == {"one": "lowered", "three": "confirmed"}
     assert result.outputs["highest-severity"] == "low"
     assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
-    assert "Second opinion: 1 confirmed, 1 lowered, 1 dropped as refuted." in world.summary_comment
-    assert "🔵 low" in world.github.comments[0].body
+    assert "Double-checked: 1 confirmed, 1 downgraded, 1 rejected." in world.summary_comment
+    assert "🔵\u00a0low" in world.github.comments[0].body
 
 
 def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World) -> None:
@@ -134,8 +134,10 @@ def test_merges_and_corrects_and_lists_what_is_not_worth_a_comment(world: World)
     (comment,) = world.github.comments
     assert "Tuesdays" in comment.body
     assert "**The same:** `app.py`, line 4." in comment.body
-    assert not any(text in comment.body for text in ("<b>", "<!-- hunkwise:x", " @octocat"))
-    assert "True, and not worth a comment: 1 finding" in world.summary_comment
+    prose, *_ = comment.body.partition("```text")
+    assert not any(text in prose for text in ("<b>", "<!-- hunkwise:x", " @octocat"))
+    assert "<!-- hunkwise:x" not in comment.body
+    assert "Not worth a comment: 1 finding" in world.summary_comment
     assert "Fault three" in world.summary_comment
     assert "Fault two" not in world.summary_comment
 
@@ -158,7 +160,7 @@ def test_contradictory_verdicts_are_ignored(world: World) -> None:
     assert checks(result) == {"one": "unverified", "three": "confirmed"}
     assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert len(world.github.comments) == 2
-    assert "1 finding was not verified by a second opinion" in result.report["faults"][0]["message"]
+    assert "1 finding could not be double-checked" in result.report["faults"][0]["message"]
     assert "It contradicted itself." in world.summary_comment
     assert "contradicted itself" in result.warning_text
 
@@ -189,7 +191,7 @@ def test_contradictory_calls_are_ignored(world: World) -> None:
     ],
     ids=["refused", "failing", "silent", "hanging", "empty", "garbage"],
 )
-def test_failed_second_opinion_keeps_findings(
+def test_failed_double_check_keeps_findings(
     world: World, script: Script, inputs: dict[str, str], why: str
 ) -> None:
     result = run_checked(world, script, inputs)
@@ -197,12 +199,12 @@ def test_failed_second_opinion_keeps_findings(
     assert set(checks(result).values()) == {"unverified"}
     assert len(world.github.comments) == 3
     for comment in world.github.comments:
-        assert "unverified: no second opinion was available" in comment.body
-    (fault,) = (fault for fault in result.report["faults"] if fault["kind"] == "second opinion")
-    assert fault["message"].startswith("3 findings were not verified by a second opinion")
+        assert "not double-checked" in comment.body
+    (fault,) = (fault for fault in result.report["faults"] if fault["kind"] == "double-check")
+    assert fault["message"].startswith("3 findings could not be double-checked")
     assert why in fault["message"]
-    assert "Second opinion: 3 could not be verified." in world.summary_comment
-    assert "3 findings were not verified" in result.warning_text
+    assert "Double-checked: 3 not checked." in world.summary_comment
+    assert "3 findings could not be double-checked" in result.warning_text
 
 
 def test_strict_posts_only_confirmed_findings_on_lines(world: World) -> None:
@@ -216,13 +218,13 @@ def test_strict_posts_only_confirmed_findings_on_lines(world: World) -> None:
     }
     (review,) = world.github.reviews
     assert "Fault one" in review.body
-    assert review.body.count("unverified: no second opinion was available") == 2
+    assert review.body.count("not double-checked") == 2
     again = world.run({"verify": "strict", "summary": "off", "full-review": "true"})
     assert len(world.github.comments) == len(world.github.reviews) == 1
     assert [found["known"] for found in again.report["findings"]] == [True] * 3
 
 
-def test_no_second_opinion_when_it_is_off_or_nothing_was_found(world: World) -> None:
+def test_no_double_check_when_it_is_off_or_nothing_was_found(world: World) -> None:
     world.change()
     world.model.second = with_opinion(same_verdict("drop"))
     world.run({"summary": "off"})
@@ -232,7 +234,7 @@ def test_no_second_opinion_when_it_is_off_or_nothing_was_found(world: World) -> 
     assert opinion_requests(world) == []
     assert checks(result) == {"one": None, "two": None, "three": None}
     assert len(world.github.comments) == 3
-    assert "Second opinion" not in world.summary_comment
+    assert "Double-checked" not in world.summary_comment
 
 
 NAMES = ["z.py", *(f"{letter}.py" for letter in "abcdefghijkl")]
@@ -253,10 +255,10 @@ def test_small_budget_checks_most_severe_findings(world: World) -> None:
     assert len(opinion_requests(world)) == 1
     assert len(result.report["suppressed"]) == 12
     assert {found["path"]: found["check"] for found in result.report["findings"]} == {"z.py": "unverified"}
-    assert "max-model-calls (1) of the second opinion is used up" in world.summary_comment
+    assert "max-model-calls (1) of the double-check is used up" in world.summary_comment
 
 
-def test_reserves_budget_for_second_opinion(world: World) -> None:
+def test_reserves_budget_for_double_check(world: World) -> None:
     world.change({"x": "1\n"}, dict.fromkeys(NAMES, "one = 1\n"), script=report_in_files())
     result = world.run({"summary": "off", "max-model-calls": "5"})
     assert {found["check"] for found in result.report["findings"]} == {"confirmed"}
@@ -305,7 +307,7 @@ def test_invalid_template_fails_before_any_model_call(world: World) -> None:
 
 
 def post_then_refute(world: World) -> Callable[..., Result]:
-    """Posts a finding, which the second opinion refutes from then on."""
+    """Posts a finding, which the double-check refutes from then on."""
     world.change(script=report([HIGH]))
     world.run({"summary": "off"})
     assert [thread.resolved for thread in world.github.threads] == [False]
@@ -346,12 +348,12 @@ def test_later_run_keeps_verdicts(world: World) -> None:
     world.github.push(1, "feature")
     result = world.run({"summary": "off"})
     assert checks(result) == {"one": "rechecked", "two": "lowered", "three": "unverified"}
-    tally = "1 lowered, 1 could not be verified, 1 checked again and still open"
-    assert f"Second opinion: {tally}." in world.summary_comment
+    tally = "1 downgraded, 1 not checked, 1 checked again and still open"
+    assert f"Double-checked: {tally}." in world.summary_comment
     assert len(world.github.comments) == 3
 
 
-def test_report_has_second_opinion_for_publishing(world: World) -> None:
+def test_report_has_double_check_for_publishing(world: World) -> None:
     world.change(script=report([HIGH, MEDIUM, LOW]))
     verdicts = (verdict_on(1), verdict_on(2, "drop"), verdict_on(3, "drop", evidence=""))
     world.copilot.model.second = with_opinion(always(verdict_call(*verdicts)))
@@ -362,8 +364,8 @@ def test_report_has_second_opinion_for_publishing(world: World) -> None:
     assert checks(result) == {"one": "confirmed", "three": "unverified"}
     assert [found["title"] for found in result.report["suppressed"]] == ["Fault two"]
     assert "Fault two" not in world.posted
-    assert any("unverified" in comment.body for comment in world.github.comments)
-    assert any("Second opinion: confirmed" in comment.body for comment in world.github.comments)
+    assert any("not double-checked" in comment.body for comment in world.github.comments)
+    assert any("Evidence (confirmed)" in comment.body for comment in world.github.comments)
 
 
 def test_texts_in_change_do_not_forge_verdicts(world: World) -> None:

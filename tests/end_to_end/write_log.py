@@ -10,7 +10,7 @@ from tests.end_to_end.world import finding, report_call
 from tests.fakes.github_messages import Request
 from tests.fakes.model_script import Answer, ModelRequest
 
-_TITLE = re.compile(r"\*\*\S+ (\w+)\*\* · \*\*(.+?)\*\*")
+_TITLE = re.compile(r"\*\*\S+\s(\w+)\*\* · \*\*(.+?)\*\*")
 _FAULT = re.compile(r"fault\((\w+)(?:, (\w+))?\)")
 
 

@@ -79,7 +79,8 @@ def comments(call: Call) -> Reply:
     pending = call.hub.pending_ids()
     mine = [comment for comment in call.hub.comments if comment.number == call.pull.number]
     seen = [comment for comment in mine if comment.review_id not in pending and _is_since(call, comment)]
-    return page_of(seen, call.shapes.comment, call.query, call.url)
+    newest_first = (call.query.get("sort"), call.query.get("direction")) == ("created", "desc")
+    return page_of(seen[::-1] if newest_first else seen, call.shapes.comment, call.query, call.url)
 
 
 def new_comment(call: Call) -> Reply:

@@ -35,7 +35,7 @@ _JSON = "application/json"
 class ScriptedModel:
     """An ASGI app that answers every model call by `script`; `requests` is its journal.
 
-    What is asked behind the questions over the diff, the second opinion and the summary, is answered by `second`
+    What is asked behind the questions over the diff, the double-check and the summary, is answered by `second`
     and journaled in `second_requests`.
     """
 

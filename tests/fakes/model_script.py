@@ -145,7 +145,7 @@ _NUMBERED = re.compile(r"^#+ Finding (\d+)\b", re.M)
 
 
 def numbers(request: ModelRequest) -> list[int]:
-    """The numbers of the findings that a second opinion is asked about, as its prompt's headings say them."""
+    """The numbers of the findings that a double-check is asked about, as its prompt's headings say them."""
     return [int(number) for number in _NUMBERED.findall(request.prompt)]
 
 

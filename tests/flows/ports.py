@@ -111,6 +111,10 @@ class FakeThreads:
 
     to: Refusals
     notes: tuple[str, ...] = ()
+    posted: Mapping[str, str] = field(default_factory=dict)
+    """URLs of comments by their last lines."""
+    logins: list[str] = field(default_factory=list)
+    """Whose comments were asked for."""
 
     def close(
         self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
@@ -118,6 +122,10 @@ class FakeThreads:
         for thread in threads:
             self.to.write("close", thread.id if answer else f"{thread.id} unanswered")
         return self.notes
+
+    def urls(self, login: str) -> Mapping[str, str]:
+        self.logins.append(login)
+        return self.posted
 
 
 @dataclass

@@ -167,7 +167,9 @@ def test_a_question_that_failed_costs_its_own_lines(kind: ModelKind, reason: Ski
     missing = {file.path: file.reason for file in found.coverage.missing}
     assert missing == {"src/f1.py": reason, "src/f2.py": reason}
     assert found.coverage.percent == 50
-    assert [fault.message for fault in found.faults] == [f"It failed: {kind}. (and 1 more of this kind)"]
+    assert [fault.message for fault in found.faults] == [
+        f"It failed: {kind}. (and 1 more of this kind) Not reviewed because of it: src/f1.py, src/f2.py."
+    ]
     assert len(running.model.prompts) == 4
 
 
@@ -661,7 +663,7 @@ def test_coverage_and_hunks_can_be_had_without_asking() -> None:
 
 
 def verdicts(prompt: str, take: Take, verdict: str = "keep") -> int:
-    """Gives one verdict on all findings that a question of the second opinion has; returns their number."""
+    """Gives one verdict on all findings that a question of the double-check has; returns their number."""
     numbers = prompt.count("\n## Finding ")
     each = [{"finding": n, "verdict": verdict, "evidence": "Row 1."} for n in range(1, numbers + 1)]
     take({"verdicts": each, "done": True})
@@ -733,4 +735,4 @@ def test_an_interruption_ends_a_verification_that_began_early() -> None:
     found = asyncio.run(running.review(ReviewRequest(files(), config(verify="on"), {})))
     assert {one.check for one in found.findings} == {Verification.UNVERIFIED}
     assert len(found.findings) == 12
-    assert [fault.kind for fault in found.faults] == ["second opinion", "interrupted"]
+    assert [fault.kind for fault in found.faults] == ["double-check", "interrupted"]

@@ -83,7 +83,7 @@ def test_the_prompts_of_one_change_see_the_same_part_of_it() -> None:
     assert len(parts) == 1
 
 
-def test_a_broken_template_of_the_second_opinion_is_found_before_anything_is_spent() -> None:
+def test_a_broken_template_of_the_double_check_is_found_before_anything_is_spent() -> None:
     order = ordered(
         "prompts: [review, {name: verify, template: v.j2}]", **{"v.j2": b"---\ntools: []\n---\n{% if %}"}
     )

@@ -1,4 +1,4 @@
-"""Findings of earlier audits that this one does not raise again go to the second opinion."""
+"""Findings of earlier audits that this one does not raise again go to the double-check."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_is_raised_again_and_refuted_counts_as_refuted(
 
 
 class Reviewers(FakeModel):
-    """Answers with `found`; a second opinion gives `verdicts`, by the titles of the findings."""
+    """Answers with `found`; a double-check gives `verdicts`, by the titles of the findings."""
 
     def __init__(self, found: list[dict[str, Any]], verdicts: dict[str, str]) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def test_an_earlier_finding_that_is_raised_again_is_one_question() -> None:
     )
 
 
-def test_without_a_second_opinion_nothing_is_known_of_earlier_findings() -> None:
+def test_without_a_double_check_nothing_is_known_of_earlier_findings() -> None:
     model = Reviewers([], {})
     assert audited(model, verify="off").rechecks == {}
     assert model.second == []

@@ -290,7 +290,7 @@ def test_the_checkout_replaces_a_list_that_github_cannot_make(
         assert sorted(file.path for file in found.files) == ["a.py", "b.py", "c.py", "d.py"]
         assert found.unlisted_files == 0
         assert found.notes == (f"The changed files were read from the checkout: {error.message}",)
-        with pytest.raises(GitHubError, match=r"problem generating .* `fetch-depth: 0` first. Try again"):
+        with pytest.raises(GitHubError, match=r"problem generating .* `fetch-depth: 0` first: .* Try again"):
             fetched(source)
     else:
         with pytest.raises(GitHubError) as raised:

@@ -40,7 +40,7 @@ def calls(budget: Budget) -> int:
         ({"max_model_calls": 200, "verify": "off", "summary": "off"}, 200, 0, 0),
     ],
 )
-def test_a_part_is_kept_for_the_second_opinion_and_a_call_for_the_summary(
+def test_a_part_is_kept_for_the_double_check_and_a_call_for_the_summary(
     given: dict[str, Any], questions: int, verification: int, summary: int
 ) -> None:
     budgets = Budgets(Config(**given))
@@ -91,11 +91,11 @@ def test_prompts_and_chunks_have_budgets_of_their_own() -> None:
     assert not budgets.chunk(REVIEW).exhausted
 
 
-def test_the_second_opinion_has_a_budget_of_its_own() -> None:
+def test_the_double_check_has_a_budget_of_its_own() -> None:
     budgets = Budgets(Config(verify_budget=BudgetSettings(max_model_calls=2)))
     budget = budgets.verification(PromptSettings(name="verify"))
     assert calls(budget) == 2
-    assert budget.why == "max-model-calls (2) of the second opinion is used up"
+    assert budget.why == "max-model-calls (2) of the double-check is used up"
 
 
 @dataclass

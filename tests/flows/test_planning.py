@@ -53,7 +53,7 @@ def ask(
     text: str = "",
     verified: bool = True,
 ) -> list[bool]:
-    """Returns for each earlier finding that may be out of date whether the second opinion is asked about it."""
+    """Returns for each earlier finding that may be out of date whether the double-check is asked about it."""
     snapshot = Snapshot(replace(PULL, head_sha=head), files, conversation=said(*threads))
     review_plan = plan(snapshot, Config(), before.hunks if before else frozenset())
     earlier = earlier_findings(

@@ -45,6 +45,7 @@ INDIFFERENT: dict[str, Any] = {
     "verify_budget": BudgetSettings(max_model_calls=3),
     "summary": "off",
     "summary_model": "other",
+    "prompt_for_agents": False,
     "dry_run": True,
     "upload_sarif": True,
     "parallel": 2,

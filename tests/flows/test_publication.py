@@ -23,7 +23,7 @@ from hunkwise.flows.publication import PublishedFindings, find_unsubmitted_revie
 from hunkwise.plan.incremental import hunk_keys
 from hunkwise.publish.conclusion import Gates, PublishedReview
 from hunkwise.publish.documents import updated_summary
-from hunkwise.tracking.markers import Pause, review_marker
+from hunkwise.tracking.markers import Pause, finding_marker, review_marker
 from hunkwise.tracking.state import SUMMARY_MARKER, empty_state, latest_state
 from tests.flows.ports import (
     AWAY,
@@ -72,6 +72,25 @@ def test_a_first_review_is_posted_then_concluded_then_remembered() -> None:
     assert state is not None
     assert [one.title for one in state.findings] == [FOUND.title, SECOND.title]
     assert (state.head_sha, state.reviewed_shas, state.conclusion) == (HEAD, (HEAD,), "success")
+
+
+def test_summary_links_new_findings_to_their_comments_or_else_to_the_review() -> None:
+    world = World()
+    address = "https://github.com/o/r/pull/7#discussion_r5"
+    world.threads.posted = {finding_marker(FOUND, Destination.INLINE): address}
+    published = world.publish(whole_review(FOUND, SECOND))
+    assert published.view.posted.comments == {FOUND: address}
+    summary = world.comments.bodies[901]
+    assert f"| {FOUND.title} | [new]({address}) |" in summary
+    assert f"| {SECOND.title} | [new](https://github.com/o/r/pull/7#pullrequestreview-1) |" in summary
+    assert world.threads.logins == ["us"]
+
+
+def test_no_comments_are_looked_for_where_none_was_posted() -> None:
+    world = World(said(), replace(TERMS, max_comments=0))
+    world.publish(whole_review(FOUND))
+    World(said()).publish(whole_review())
+    assert world.threads.logins == []
 
 
 def test_the_summary_comment_is_the_address_where_no_review_is_due() -> None:
@@ -243,7 +262,7 @@ def test_what_the_review_did_not_take_becomes_annotations_the_most_severe_first(
     assert published.unposted == (low,)
     view = published.view
     assert (view.verdict.exit_code, view.posted.fault) == (ExitCode.REVIEWED, UNPOSTED)
-    assert "1 on annotations of the check run, 1 in the job summary" in view.verdict.warnings[0]
+    assert "1 in annotations of the check run, 1 in the job summary" in view.verdict.warnings[0]
 
 
 @pytest.mark.parametrize(

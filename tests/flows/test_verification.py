@@ -1,4 +1,4 @@
-"""The second opinion: what becomes of findings when it holds, refutes, lowers, fails, or must not be asked."""
+"""The double-check: what becomes of findings when it holds, refutes, lowers, fails, or must not be asked."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def checks(of: VerificationResult) -> list[Verification | None]:
 
 
 def messages(of: VerificationResult) -> list[str]:
-    assert {fault.kind for fault in of.faults} <= {"second opinion"}
+    assert {fault.kind for fault in of.faults} <= {"double-check"}
     return [fault.message for fault in of.faults]
 
 
@@ -216,7 +216,7 @@ def test_a_question_that_failed_costs_its_own_check(kind: ModelKind) -> None:
         "c.py": {Verification.UNVERIFIED},
     }
     assert messages(made) == [
-        f"24 findings were not verified by a second opinion, and are kept as they were found. It failed: {kind}."
+        f"24 findings could not be double-checked and are kept as they were found. It failed: {kind}."
     ]
     assert made.faults[0].hint == "Do something."
     assert {one.evidence for one in made.findings} == {"", WHY}
@@ -264,7 +264,7 @@ def test_what_is_too_large_on_its_own_is_not_verified_and_says_why() -> None:
         one.title for one in small
     }
     assert messages(made) == [
-        "1 finding was not verified by a second opinion, and is kept as it was found. It failed: too large."
+        "1 finding could not be double-checked and is kept as it was found. It failed: too large."
     ]
     assert made.faults[0].hint == "Do something."
 
@@ -335,9 +335,7 @@ def test_a_doubtful_verdict_leaves_the_finding_as_it_was(verdicts: list[tuple[st
 
     made = opinion(answer, finding())
     assert made.findings == (replace(finding(), check=Verification.UNVERIFIED),)
-    assert messages(made) == [
-        f"1 finding was not verified by a second opinion, and is kept as it was found. {said}"
-    ]
+    assert messages(made) == [f"1 finding could not be double-checked and is kept as it was found. {said}"]
 
 
 def test_each_reason_is_told_on_its_own() -> None:
@@ -361,8 +359,8 @@ def test_a_budget_of_one_call_checks_the_gravest(parallel: int) -> None:
     assert {one.path for one in made.findings} == {"b.py", "c.py"}
     assert {gone.finding.path for gone in made.suppressed} == {"a.py"}
     (message,) = messages(made)
-    assert message.startswith("24 findings were not verified")
-    assert "max-model-calls (1) of the second opinion is used up" in message
+    assert message.startswith("24 findings could not be double-checked")
+    assert "max-model-calls (1) of the double-check is used up" in message
 
 
 def test_a_question_has_the_budget_of_its_prompt() -> None:
@@ -383,7 +381,7 @@ def test_the_prompt_may_name_the_only_files_that_are_checked() -> None:
 
 
 @pytest.mark.parametrize("ruled", [False, True], ids=["no instructions", "instructions"])
-def test_second_opinion_shows_functions_and_names_instructions_without_their_texts(ruled: bool) -> None:
+def test_double_check_shows_functions_and_names_instructions_without_their_texts(ruled: bool) -> None:
     head = FakeCommit({"a.py": b"def whole():\n    one\n    two!\n    last = here()\n"})
     patch = b"@@ -2,2 +2,2 @@\n     one\n-    two\n+    two!"
     rules = (Instructions(".github/instructions/a.instructions.md", "x" * 700, ("a.py",)),) if ruled else ()

@@ -24,12 +24,12 @@ from hunkwise.publish.conclusion import PublishedReview, RunConclusion
 from hunkwise.publish.documents import (
     answer_body,
     check_output,
-    comment,
     failure_summary,
     job_summary,
     review_body,
     summary_comment,
 )
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import CommentPlan, PublishedFinding
 from hunkwise.publish.sarif import as_sarif
 from tests.publish.samples import SERVER, anchor, finding, known_finding, review, state, thread, view
@@ -70,9 +70,9 @@ def hostile_view(untrusted: str) -> PublishedReview:
         coverage=Coverage(
             (
                 FileCoverage("src/a.py", 4, 4),
-                FileCoverage(untrusted, 9, 1, SkipReason.FAILED, untrusted),
+                FileCoverage(f"a {untrusted}/a", 9, 1, SkipReason.FAILED, untrusted),
                 FileCoverage("calm.py", 9, 1, SkipReason.FAILED, "calmly"),
-                FileCoverage(untrusted, 9, 0, SkipReason.IGNORED, untrusted),
+                FileCoverage(f"a {untrusted}/b", 9, 0, SkipReason.IGNORED, untrusted),
             )
         ),
         usage=Usage(1, 2, 3, models=(untrusted, "calm")),
@@ -91,15 +91,19 @@ def hostile_view(untrusted: str) -> PublishedReview:
         known_finding(old, thread()),
         posted=posted,
     )
-    return replace(seen, run=RUN)
+    return replace(seen, run=RUN, for_agents=True)
 
 
 def _inline(untrusted: str) -> str:
-    return comment(hostile(untrusted), server_url=SERVER, offered=untrusted)
+    return comment(
+        hostile(untrusted), server_url=SERVER, offered=untrusted, for_agents=True, names_prompt=True
+    )
 
 
 def _on_file(untrusted: str) -> str:
-    return comment(hostile(untrusted), server_url=SERVER, where=Destination.FILE)
+    return comment(
+        hostile(untrusted), server_url=SERVER, where=Destination.FILE, for_agents=True, names_prompt=True
+    )
 
 
 def _body(untrusted: str) -> str:

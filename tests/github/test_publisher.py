@@ -11,7 +11,7 @@ import pytest
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.review import Destination, PostResult, ReviewEvent
 from hunkwise.github.reviews import Reviews
-from hunkwise.publish.documents import comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import CommentPlan, Page, ReviewDraft, place
 from hunkwise.tracking.markers import finding_marker, review_marker
 from tests.fakes.github import GraphqlRefusal
@@ -548,7 +548,7 @@ def test_pending_review_of_another_tool_with_same_account_is_not_deleted(world: 
     posted = publish(world, *ALL)
     assert posted.where == {}
     assert posted.fault is not None
-    assert "a pending review of its own" in posted.fault.message
+    assert "a pending review on this" in posted.fault.message
     assert "Submit or discard" in posted.fault.hint
     assert world.fake.reviews == [theirs]
 
@@ -565,7 +565,7 @@ def test_concurrent_pending_review_is_deleted_if_it_is_ours(world: World, text: 
         return
     assert posted.where == {}
     assert posted.fault is not None
-    assert "a pending review of its own" in posted.fault.message
+    assert "a pending review on this" in posted.fault.message
     assert [review.body for review in world.fake.reviews] == ["Mine."]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -206,3 +207,23 @@ def test_thread_that_cannot_be_resolved_or_edited_is_skipped(world: World) -> No
     long = replace(add_thread(world), id="", body="x" * 65_500)
     assert len(close(world, nameless, long)) == 1
     assert world.fake.journal == []
+
+
+def test_newest_comments_of_the_account_are_found_by_their_last_lines(world: World) -> None:
+    add_thread(world)
+    for author in (BOT, "octocat"):
+        add_thread(world, author)
+    (_, newest, _) = world.fake.comments
+    urls = Threads(world.writer()).urls("github-actions")
+    assert [*urls] == [BODY.rpartition("\n")[2]]
+    assert [url.rpartition("#")[2] for url in urls.values()] == [f"discussion_r{newest.id}"]
+    assert len(world.fake.journal) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 403}, {"status": 200, "body": [{"user": {"login": BOT}, "body": "x"}]}]
+)
+def test_comments_that_cannot_be_listed_have_no_url(world: World, fault: dict[str, Any]) -> None:
+    add_thread(world)
+    world.fake.fault("GET", r"/pulls/1/comments$", **fault)
+    assert Threads(world.writer()).urls("github-actions") == {}

@@ -69,7 +69,8 @@ class ContainerStep(Step):
         process = subprocess.Popen(
             self._command(environment),
             cwd=self.job.workspace,
-            env={**os.environ, **environment},  # the container gets the named ones
+            # The container gets the named ones. Podman's images are in a folder of HOME where it does not run as root.
+            env={**os.environ, **environment, "HOME": os.environ.get("HOME", "/")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -85,14 +86,15 @@ class ContainerStep(Step):
 
     def _command(self, environment: dict[str, str]) -> list[str]:
         """Values are not on the command line, where other users of the machine could read them."""
-        given = [part for name in environment for part in ("-e", name)]
+        names = [name for name in environment if name != "HOME"]
+        given = [part for name in names for part in ("-e", name)]
         mounts = [f"{self.socket}:/var/run/docker.sock"]
         for outside, inside in reversed(self.job.mounts.items()):
             mounts.append(f"{outside}:{inside}" + (":ro" if inside in self.read_only else ""))
         return self.engine.run_command(
             *("--name", self.container, "--workdir", "/github/workspace", "--rm"),
             *given,
-            *("-e", "GITHUB_ACTIONS=true", "-e", "CI=true"),
+            *("-e", f"HOME={environment['HOME']}", "-e", "GITHUB_ACTIONS=true", "-e", "CI=true"),
             *[part for mount in mounts for part in ("-v", mount)],
             *self.options,
             IMAGE,

@@ -6,8 +6,23 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
-IMAGE = os.environ.get("HUNKWISE_IMAGE", "localhost/hunkwise:dev")
+import yaml
+
+from tests.end_to_end.step import ROOT
+
+ACTION = Path(os.environ.get("HUNKWISE_ACTION", ROOT / "action.yml"))
+"""The action.yml whose image is run, and that the inputs' defaults are from."""
+
+
+def image_of(action: str) -> str:
+    """Returns the image that an action.yml names; for a Dockerfile, what `make image` builds from it."""
+    named: str = yaml.safe_load(action)["runs"]["image"]
+    return named.removeprefix("docker://") if named != "Dockerfile" else "localhost/hunkwise:dev"
+
+
+IMAGE = image_of(ACTION.read_text(encoding="utf-8"))
 _FIRST_OF_OURS = "/etc/dpkg/dpkg.cfg.d/hunkwise"
 """A file of the first layer after the base image (Dockerfile)."""
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from tests.end_to_end.step import GITHUB_TOKEN, ROOT
+from tests.end_to_end.step import GITHUB_TOKEN
+from tests.image.engine import ACTION
 
 RUNNER_UID = os.geteuid() or 1001
 """The owner of the folders: our own user or, for root, the user `runner`."""
@@ -116,6 +117,6 @@ class Job:
 @cache
 def _default_inputs() -> dict[str, str]:
     """Returns the defaults; an input without a default is an empty text."""
-    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    inputs = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"]
     found = {name: one.get("default", "") for name, one in inputs.items()}
     return {name: GITHUB_TOKEN if value == "${{ github.token }}" else value for name, value in found.items()}

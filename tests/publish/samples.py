@@ -17,6 +17,8 @@ from hunkwise.domain.review import (
     Review,
     ReviewFault,
     SkipReason,
+    SuppressedFinding,
+    Suppression,
     Usage,
 )
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
@@ -126,8 +128,10 @@ def longest() -> PublishedReview:
     """Returns a review with the maximum of every list and text, in characters of four bytes."""
     fox = "🦊" * 9_000
     faults = tuple(ReviewFault(fox, fox, fox) for _ in range(20))
-    files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED) for number in range(300))
+    files = tuple(FileCoverage(f"{fox}{number}", 5, 0, SkipReason.FAILED, fox) for number in range(300))
     many = tuple(finding(f"{fox}{n}", at=anchor(n + 1, path="🦊" * 200), body=fox) for n in range(300))
     whole = replace(review(*many), faults=faults, notes=(fox,) * 20, summary=fox, coverage=Coverage(files))
-    whole = replace(whole, usage=replace(whole.usage, models=(fox,) * 9))
+    small = tuple(SuppressedFinding(one, fox, Suppression.NOT_WORTH_COMMENT) for one in many)
+    usage = replace(whole.usage, models=(fox,) * 9)
+    whole = replace(whole, usage=usage, suppressed=small, instructions=(fox,) * 30, carried_lines=1)
     return view(whole, posted=PostResult(stale=fox))

@@ -14,6 +14,7 @@ from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.finding import Anchor, Finding, Severity
 from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
 from hunkwise.publish.annotations import (
+    NO_TEXT,
     Annotation,
     Level,
     annotation,
@@ -46,7 +47,7 @@ def test_finding_is_annotated_at_its_lines(severity: Severity, level: str) -> No
         3,
         Level(level),
         f"{severity.label}: Wrong *name*",
-        "A body.\n\nbug · confidence 90% · prompt review",
+        "A body.\n\nbug · 90 % confident",
     )
 
 
@@ -99,7 +100,7 @@ def test_path_that_json_cannot_encode_is_escaped(path: str, written: str) -> Non
 @pytest.mark.parametrize(
     ("suggestion", "expected"),
     [
-        ("two?\r\n  three\n", "Suggested instead:\ntwo?\n  three\n\nprompt"),
+        ("two?\r\n  three\n", "Suggested instead:\ntwo?\n  three"),
         ("", "Suggested: remove these lines."),
         (" \n", "Suggested: remove these lines."),
     ],
@@ -125,7 +126,7 @@ def test_untrusted_text_is_plain_without_external_links(untrusted: str, written:
     one = finding(untrusted, body=untrusted, suggestion=untrusted, category=untrusted, at=anchor())
     result = annotation(one, FILES, server_url=GITHUB)
     assert result.title == f"medium: {written}"
-    assert result.message == f"{written}\n\nSuggested instead:\n{written}\n\n{written} · prompt review"
+    assert result.message == f"{written}\n\nSuggested instead:\n{written}\n\n{written}"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_untrusted_text_is_plain_without_external_links(untrusted: str, written:
 )
 def test_annotation_has_no_markup(markdown: str, written: str) -> None:
     result = annotation(finding("See `x` **y**", body=markdown, at=anchor()), FILES, server_url=GITHUB)
-    assert result.message == f"{written}\n\nprompt review"
+    assert result.message == written
     assert result.title == "medium: See x y"
 
 
@@ -169,14 +170,12 @@ def test_long_texts_are_cut_to_github_limits() -> None:
     assert len(result.title) == TITLE_CHARACTERS
     assert result.title.endswith("…")
     assert ANNOTATION_BYTES - 3 <= len(result.message.encode()) <= ANNOTATION_BYTES
-    assert result.message.endswith("é…\n\n" + "c" * 59 + "… · prompt review")
+    assert result.message.endswith("é…\n\n" + "c" * 59 + "…")
 
 
 def test_finding_without_body_has_a_message() -> None:
-    assert annotation(finding("Only this", body=" \n", at=anchor()), FILES).message.startswith(
-        "Only this\n\n"
-    )
-    assert annotation(finding("\x00", body="", at=anchor()), FILES).message == "prompt review"
+    assert annotation(finding("Only this", body=" \n", at=anchor()), FILES).message.startswith("Only this")
+    assert annotation(finding("\x00", body="", at=anchor()), FILES).message == NO_TEXT
 
 
 def test_line_numbers_are_limited_to_valid_values() -> None:

@@ -201,7 +201,7 @@ def test_nothing_is_claimed_of_what_was_not_read() -> None:
     assert "Nothing has been read yet." in nothing
     assert "At this budget" not in nothing
     assert "At this budget" not in issue_body(replace(audit, runs_left=0))
-    assert "By rules, not by a model" in issue_body(replace(audit, demo=True))
+    assert "Made by fixed rules, not by a model" in issue_body(replace(audit, demo=True))
     assert "1 more audit." in issue_body(replace(audit, runs_left=1))
 
 
@@ -209,7 +209,7 @@ def test_a_quiet_audit_changes_only_the_date() -> None:
     later = replace(THREE, new=frozenset(), notes=())
     one, other = (issue_body(replace(later, date=date)).splitlines() for date in ("2026-12-07", "2026-12-14"))
     assert [new for old, new in zip(one, other, strict=True) if old != new] == [other[2]]
-    assert "none of them new" in other[0]
+    assert "nothing new" in other[0]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from hunkwise.domain.review import (
     ReviewFault,
     SkipReason,
     SuppressedFinding,
+    Suppression,
+    Usage,
 )
 from hunkwise.publish.conclusion import (
     FallbackCounts,
@@ -38,6 +40,9 @@ from tests.publish.samples import anchor, clean, finding, review
 
 HIGH = finding(severity=Severity.HIGH, at=anchor())
 LOW = finding("Another", severity=Severity.LOW, at=anchor(3))
+CRITICAL = finding("A third", severity=Severity.CRITICAL, at=anchor(4))
+SMALL = SuppressedFinding(LOW, "Why.", Suppression.NOT_WORTH_COMMENT)
+LOCK = FileCoverage("a.lock", 9, 0, SkipReason.LOCK_FILE)
 WHOLE = clean(review(HIGH))
 PARTIAL = review(HIGH)
 FORBIDDEN = ReviewFault("forbidden", "The token may not write.")
@@ -92,9 +97,10 @@ def test_each_cell_of_the_matrix_is_consistent(worst: str, fail_on: str, request
         assert verdict.conclusion == {0: "success", 1: "failure", 4: "neutral"}[code], cell
         assert bool(verdict.reasons) == (code != 0), cell
         assert bool(verdict.warnings) == warned, cell
-        prefix = {0: ("Reviewed: ",), 1: ("Failed: ",), 4: ("Partial: ",)}[code]
-        assert verdict.sentence.startswith(prefix), cell
+        assert verdict.sentence.startswith("Blocked: ") == (code == 1), cell
+        assert verdict.result in verdict.sentence, cell
         asks = 0 < SCALE[request_on] <= SCALE[worst]
+        assert bool(verdict.requested) == ("Changes requested: " in verdict.sentence) == asks, cell
         assert review_event(whole, gates) == ("REQUEST_CHANGES" if asks else "COMMENT"), cell
 
 
@@ -107,28 +113,33 @@ def gate(label: str) -> Severity | None:
     [
         (WHOLE, Gates(), ExitCode.REVIEWED, ()),
         (WHOLE, Gates(fail_on=Severity.CRITICAL), ExitCode.REVIEWED, ()),
-        (WHOLE, Gates(fail_on=Severity.HIGH), ExitCode.GATE, ("A finding reaches fail-on: high.",)),
+        (
+            WHOLE,
+            Gates(fail_on=Severity.HIGH),
+            ExitCode.GATE,
+            ("1 finding is high or worse (fail-on: high).",),
+        ),
         (clean(review()), Gates(fail_on=Severity.LOW, min_coverage=100), ExitCode.REVIEWED, ()),
         (
             PARTIAL,
             Gates(),
             ExitCode.PARTIAL,
-            ("A part of the change was not reviewed: 1 file, 28 % of the lines covered.",),
+            ("Not fully reviewed: 1 file; 28 % of the changed lines were reviewed.",),
         ),
         (
             PARTIAL,
             Gates(Severity.HIGH, None, 50),
             ExitCode.GATE,
             (
-                "A finding reaches fail-on: high.",
-                "28 % of the changed lines were reviewed; min-coverage is 50 %.",
+                "1 finding is high or worse (fail-on: high).",
+                "28 % of the changed lines were reviewed (min-coverage: 50).",
             ),
         ),
         (
             replace(WHOLE, coverage=Coverage((), unlisted_files=3)),
             Gates(),
             ExitCode.PARTIAL,
-            ("A part of the change was not reviewed: 3 files, 0 % of the lines covered.",),
+            ("Not fully reviewed: 3 files; 0 % of the changed lines were reviewed.",),
         ),
         (
             replace(WHOLE, coverage=Coverage((FileCoverage("a.lock", 9, 0, SkipReason.LOCK_FILE),))),
@@ -140,7 +151,7 @@ def gate(label: str) -> Severity | None:
             replace(WHOLE, coverage=Coverage((FileCoverage("dist/a.js", 9, 0, SkipReason.GENERATED),))),
             Gates(min_coverage=1),
             ExitCode.GATE,
-            ("0 % of the changed lines were reviewed; min-coverage is 1 %.",),
+            ("0 % of the changed lines were reviewed (min-coverage: 1).",),
         ),
         (
             replace(WHOLE, coverage=Coverage((FileCoverage("nb.ipynb", 6, 5, SkipReason.DATA),))),
@@ -152,14 +163,14 @@ def gate(label: str) -> Severity | None:
             replace(WHOLE, coverage=Coverage((FileCoverage("a.csv", 6, 0, SkipReason.DATA),))),
             Gates(min_coverage=1),
             ExitCode.GATE,
-            ("0 % of the changed lines were reviewed; min-coverage is 1 %.",),
+            ("0 % of the changed lines were reviewed (min-coverage: 1).",),
         ),
         (
             replace(WHOLE, coverage=Coverage((FileCoverage("a.js", 6, 5, SkipReason.LINE_TOO_LONG),))),
             Gates(),
             ExitCode.PARTIAL,
             (
-                "A part of the change was not reviewed: 1 file, 83 % of the lines covered.",
+                "Not fully reviewed: 1 file; 83 % of the changed lines were reviewed.",
                 "A line is too long to be shown whole: if its file is data, list it under `ignore` in the "
                 "configuration.",
             ),
@@ -168,7 +179,7 @@ def gate(label: str) -> Severity | None:
             replace(WHOLE, coverage=Coverage((FileCoverage("a.sh", 0, 0, SkipReason.NUL_BYTES),))),
             Gates(),
             ExitCode.PARTIAL,
-            ("A part of the change was not reviewed: 1 file, 0 % of the lines covered.",),
+            ("Not fully reviewed: 1 file; 0 % of the changed lines were reviewed.",),
         ),
         (
             replace(
@@ -179,7 +190,7 @@ def gate(label: str) -> Severity | None:
             ),
             Gates(min_coverage=100),
             ExitCode.GATE,
-            ("99 % of the changed lines were reviewed; min-coverage is 100 %.",),
+            ("99 % of the changed lines were reviewed (min-coverage: 100).",),
         ),
     ],
 )
@@ -194,36 +205,52 @@ def test_gate_has_precedence_over_missing_coverage(
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
     [
-        (conclude(WHOLE, Gates(Severity.HIGH)), "Failed: a finding reaches fail-on: high."),
+        (
+            conclude(WHOLE, Gates(Severity.HIGH)),
+            "Blocked: 1 finding is high or worse (fail-on: high). 1 finding: 1 high.",
+        ),
+        (
+            conclude(clean(review(HIGH, CRITICAL, LOW)), Gates(Severity.HIGH)),
+            "Blocked: 2 findings are high or worse (fail-on: high). 3 findings: 1 critical, 1 high, 1 low.",
+        ),
+        (
+            conclude(clean(review(HIGH, CRITICAL)), Gates(Severity.CRITICAL)),
+            "Blocked: 1 finding is critical (fail-on: critical). 2 findings: 1 critical, 1 high.",
+        ),
         (
             conclude(PARTIAL, Gates(Severity.HIGH, None, 50)),
-            "Failed: a finding reaches fail-on: high. "
-            "28 % of the changed lines were reviewed; min-coverage is 50 %.",
+            "Blocked: 1 finding is high or worse (fail-on: high). "
+            "28 % of the changed lines were reviewed (min-coverage: 50). 1 finding: 1 high.",
         ),
         (
             conclude(PARTIAL, Gates()),
-            "Partial: a part of the change was not reviewed: 1 file, 28 % of the lines covered.",
+            "Not fully reviewed: 1 file; 28 % of the changed lines were reviewed. 1 finding: 1 high.",
         ),
         (
             conclude(WHOLE, Gates(), FallbackCounts(lost=1)),
-            "Partial: 1 finding is in the log alone: not posted, and neither the job summary nor the JSON report "
-            "could be written.",
+            "1 finding is in the log alone: not posted, and neither the job summary nor the JSON report could be "
+            "written. 1 finding: 1 high.",
         ),
-        (conclude(WHOLE, Gates()), "Reviewed: 1 finding, no gate reached."),
+        (conclude(WHOLE, Gates()), "1 finding: 1 high."),
         (
             conclude(clean(review(HIGH, LOW)), Gates(None, Severity.MEDIUM)),
-            "Reviewed: 2 findings, request-changes-on: medium reached.",
+            "2 findings: 1 high, 1 low. Changes requested: 1 finding is medium or worse (request-changes-on: medium).",
         ),
-        (conclude(clean(review()), Gates()), "Reviewed: nothing found in the reviewed lines."),
+        (conclude(clean(review()), Gates()), "No findings."),
         (
             conclude(replace(clean(review()), suppressed=(SuppressedFinding(LOW, "Why."),)), Gates()),
-            "Reviewed: no finding in the reviewed lines was confirmed.",
+            "No findings: the second check ruled out everything that was reported.",
         ),
         (
-            conclude(replace(review(), coverage=Coverage()), Gates(min_coverage=100)),
-            "Nothing was reviewed: there is no changed line but what is left out by choice.",
+            conclude(clean(replace(review(), suppressed=(SMALL,))), Gates()),
+            "No findings that are worth a comment.",
         ),
-        (RunConclusion(ExitCode.REVIEWED), "Reviewed."),
+        (conclude(replace(review(), coverage=Coverage()), Gates(min_coverage=100)), "Nothing to review."),
+        (
+            conclude(replace(review(), coverage=Coverage((LOCK,))), Gates()),
+            "Nothing to review: every changed file is skipped.",
+        ),
+        (RunConclusion(ExitCode.REVIEWED), "No findings."),
     ],
 )
 def test_check_run_and_summary_have_the_same_sentence(verdict: RunConclusion, sentence: str) -> None:
@@ -232,11 +259,11 @@ def test_check_run_and_summary_have_the_same_sentence(verdict: RunConclusion, se
 
 def test_missing_parts_are_reported_when_a_gate_is_reached() -> None:
     verdict = conclude(PARTIAL, Gates(Severity.HIGH), FallbackCounts(annotated=1, lost=2))
-    assert verdict.reasons == ("A finding reaches fail-on: high.",)
+    assert verdict.reasons == ("1 finding is high or worse (fail-on: high).",)
     assert [warning.partition(":")[0] for warning in verdict.warnings] == [
-        "A part of the change was not reviewed",
+        "Not fully reviewed",
         "2 findings are in the log alone",
-        "1 finding could not be posted on the change itself",
+        "hunkwise could not comment on the pull request; the finding is in annotations of the check run.",
     ]
 
 
@@ -247,18 +274,19 @@ def test_missing_parts_are_reported_when_a_gate_is_reached() -> None:
         (
             FallbackCounts(annotated=50, summarized=1_200, reported=1, unposted=True),
             (
-                "1,251 findings could not be posted on the change itself: 50 on annotations of the check run, "
+                "1,251 of 1,300 findings could not be posted as comments: 50 in annotations of the check run, "
                 "1,200 in the job summary, 1 in the JSON report.",
             ),
         ),
         (
-            FallbackCounts(unposted=True),
-            ("The review could not be posted as it should be; no finding is lost by that.",),
+            FallbackCounts(summarized=1_300, unposted=True),
+            ("hunkwise could not comment on the pull request; all 1,300 findings are in the job summary.",),
         ),
+        (FallbackCounts(unposted=True), ("The review could not be posted as planned; no finding is lost.",)),
     ],
 )
 def test_fallback_is_a_warning_and_no_failure(ended: FallbackCounts, warnings: tuple[str, ...]) -> None:
-    verdict = conclude(WHOLE, Gates(), ended)
+    verdict = conclude(clean(review(*[HIGH] * 1_300)), Gates(), ended)
     assert (verdict.exit_code, verdict.warnings) == (ExitCode.REVIEWED, warnings)
 
 
@@ -384,16 +412,18 @@ def test_changes_are_not_requested_twice_or_after_a_dismissal(states: list[str],
 def test_log_has_a_line_per_finding_and_one_for_totals() -> None:
     whole = clean(
         review(
-            finding("Not\n::error::closed\x1b[2J", at=anchor(2), severity=Severity.HIGH), finding("Second")
+            finding("Second"), finding("Not\n::error::closed\x1b[2J", at=anchor(2), severity=Severity.HIGH)
         )
     )
     assert log_text(whole, "https://x/1").split("\n") == [
-        "medium   src/a.py  Second",
         "high     src/a.py:2  Not ::error::closed[2J",
+        "medium   src/a.py  Second",
         "2 findings; reviewed 4 of 4 changed lines (100 %); 2 model calls, 12.3 s.",
-        "The review: https://x/1",
+        "View the review: https://x/1",
     ]
-    assert len(log_text(clean(review()), None).split("\n")) == 1
+    one = replace(clean(review(finding("A"))), usage=Usage(1), coverage=Coverage((FileCoverage("a", 1, 1),)))
+    totals = log_text(one, None).split("\n")[-1]
+    assert totals == "1 finding; reviewed 1 of 1 changed line (100 %); 1 model call, 12.3 s."
 
 
 def test_log_has_the_first_twenty_notes() -> None:
@@ -406,15 +436,15 @@ def test_log_distinguishes_new_known_fixed_and_dismissed_findings() -> None:
     known = replace(finding("Known", at=anchor(2)), raised_as="0" * 16)
     lines = log_text(clean(review(known, finding("New"))), None, fixed=3, dismissed=1).split("\n")
     assert lines == [
-        "medium   src/a.py  New",
-        "medium   src/a.py:2  Known  (raised before)",
-        "2 findings (1 new, 1 raised before), 3 fixed, 1 dismissed; "
+        "medium   src/a.py  New  (new)",
+        "medium   src/a.py:2  Known  (open)",
+        "2 findings (1 new, 1 open before), 3 fixed, 1 dismissed; "
         "reviewed 4 of 4 changed lines (100 %); 2 model calls, 12.3 s.",
     ]
 
 
-def test_failure_summary_says_that_nothing_was_reviewed() -> None:
+def test_failure_summary_has_each_fault() -> None:
     summary = failure_summary(["The token is wrong. Set another.", "<img src=x> @everyone"])
-    assert "Nothing was reviewed, so nothing is said of the change." in summary
+    assert summary.startswith("### hunkwise: no review was made\n\n- The token is wrong.")
     assert "- The token is wrong. Set another." in summary
     assert "<img" not in summary

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hunkwise.domain.diff import Side
-from hunkwise.domain.finding import Finding, Severity
+from hunkwise.domain.finding import Finding, Severity, Verification
 from hunkwise.domain.limits import BODY_CHARACTERS, CHECK_TEXT_BYTES, JOB_SUMMARY_BYTES
 from hunkwise.domain.review import (
     Coverage,
@@ -26,11 +26,11 @@ from hunkwise.publish.documents import (
     ANSWER_LIMIT,
     answer_body,
     check_output,
-    comment,
     job_summary,
     review_body,
     summary_comment,
 )
+from hunkwise.publish.finding_text import agent_prompt, comment
 from hunkwise.publish.links import linked, place_of
 from hunkwise.publish.placement import CommentPlan, Page, PublishedFinding, in_report
 from hunkwise.tracking.markers import finding_marker, raised_in, review_marker
@@ -50,7 +50,7 @@ from tests.publish.samples import (
     view,
 )
 
-FAILED = RunConclusion(ExitCode.GATE, ("A finding reaches fail-on: high.", "Too little was read."))
+FAILED = RunConclusion(ExitCode.GATE, ("1 finding is high or worse (fail-on: high).", "Too little was read."))
 
 
 def body_of(
@@ -70,11 +70,80 @@ def summary_of(
 def test_comment_has_severity_title_body_suggestion_and_marker() -> None:
     of = finding("No `close`", at=anchor(2), suggestion="x = 1\n", category="bug", confidence=0.85)
     assert comment(of, server_url=SERVER, offered="x = 1") == (
-        "**🟡 medium** · **No `close`**\n\n"
+        "**🟡\u00a0medium** · **No `close`**\n\n"
         "A body.\n\n"
         "```suggestion\nx = 1\n```\n\n"
-        "bug · confidence 85% · prompt `review`\n\n" + finding_marker(of, Destination.INLINE)
+        "<sub>bug · 85 % confident</sub>\n\n" + finding_marker(of, Destination.INLINE)
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "names_prompt", "shown"),
+    [
+        (finding(), False, ""),
+        (finding(), True, "<sub>prompt review</sub>"),
+        (replace(finding(), prompt="audit"), False, ""),
+        (replace(finding(category="leak"), prompt="own"), False, "<sub>leak · prompt own</sub>"),
+        (replace(finding(), check=Verification.UNVERIFIED), False, "<sub>not double-checked</sub>"),
+        (replace(finding(), check=Verification.UNCLEAR), False, "<sub>not confirmed</sub>"),
+        (replace(finding(confidence=0.5), check=Verification.CONFIRMED), False, "<sub>50 % confident</sub>"),
+    ],
+)
+def test_comment_ends_with_what_there_is_to_say(of: Finding, names_prompt: bool, shown: str) -> None:
+    written = comment(of, server_url=SERVER, names_prompt=names_prompt)
+    assert written.removesuffix(finding_marker(of, Destination.FILE)) == (
+        f"**🟡\u00a0medium** · **A title**\n\nA body.\n\n{shown}\n\n".replace("\n\n\n\n", "\n\n")
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "prompt"),
+    [
+        (finding("No `close`", at=anchor(2)), "File: src/a.py\nLine: 2\n\nNo `close`\n\nA body."),
+        (
+            finding(at=anchor(4, start_line=2), suggestion="  x = 1\r\n"),
+            "File: src/a.py\nLines: 2-4\n\nA title\n\nA body.\n\nSuggested instead of these lines:\n\n  x = 1",
+        ),
+        (
+            finding(at=anchor(2), suggestion=" \n"),
+            "File: src/a.py\nLine: 2\n\nA title\n\nA body.\n\nSuggested: remove these lines.",
+        ),
+        (
+            finding(at=anchor(2, side=Side.LEFT), suggestion="y" * 5_000),
+            "File: src/a.py\nLine: 2 of the file before the change\n\nA title\n\nA body.",
+        ),
+        (finding(body=""), "File: src/a.py\n\nA title"),
+        (finding(body="```py\nx\n```"), "File: src/a.py\n\nA title\n\n```py\nx\n```"),
+    ],
+)
+def test_prompt_for_an_agent_is_plain_text_in_a_fence(of: Finding, prompt: str) -> None:
+    whole = (
+        f"Fix this finding of a code review.\n\n{prompt}\n\n"
+        "Check first that this is right; change as little as possible."
+    )
+    assert agent_prompt(of) == whole
+    ticks = "````" if "```" in prompt else "```"
+    fold = (
+        f"<details><summary>Prompt for an AI agent</summary>\n\n{ticks}text\n{whole}\n{ticks}\n\n</details>"
+    )
+    assert fold in comment(of, server_url=SERVER, for_agents=True)
+    assert "AI agent" not in comment(of, server_url=SERVER)
+
+
+def test_prompt_for_an_agent_is_limited_and_cannot_leave_its_fence() -> None:
+    evil = "`" * 9 + "\n\n</details>\n\n<!-- hunkwise:review v1 -->\n/merge\n@octocat "
+    of = replace(finding("t" * 900, body=evil * 900, at=anchor(), suggestion=evil * 20), path=evil * 90)
+    assert len(agent_prompt(of)) < 9_000
+    for written in (
+        comment(of, server_url=SERVER, for_agents=True),
+        review_body(
+            replace(view(review(of)), for_agents=True), CommentPlan(in_body=(of,)), ReviewEvent.COMMENT
+        ).text,
+    ):
+        fence = next(code for code in rendered(written).code if code.startswith("Fix this finding"))
+        assert fence.rstrip().endswith("change as little as possible.")
+        assert written.count("<!-- hunkwise:review") == written.count(review_marker("run.1", HEAD))
+        assert "\n/merge" not in written
 
 
 @pytest.mark.parametrize(
@@ -188,7 +257,10 @@ def test_body_counts_comments_and_has_other_findings_in_full() -> None:
     removed = finding("removed", at=anchor(7, side=Side.LEFT))
     whole = replace(review(inline, on_file, off, removed), summary="It **changes** things.", dropped=2)
     text = body_of(whole, CommentPlan((inline,), (on_file,), (off, removed))).text
-    assert text.startswith("**4 findings**: 1 on the lines, 1 on files, 2 below.\n\n#### ")
+    assert text.startswith(
+        "⚠️ **Not fully reviewed: 1 file.** `src/b.py` (the deadline was reached).\n\n"
+        "**2 comments below, 2 findings here:**\n\n#### "
+    )
     assert f"[`b.py`]({SERVER}/o/r/blob/{HEAD}/b.py) · off the diff\n\nBecause." in text
     assert "`src/a.py:7 (before the change)` · removed" in text
     assert text.endswith(review_marker("run.1", HEAD))
@@ -208,31 +280,37 @@ def test_review_body_counts_new_and_open_findings(event: ReviewEvent) -> None:
     old, older = finding("a", severity=Severity.LOW), finding("b", severity=Severity.HIGH)
     seen = view(clean(review(old, older)), None, known_finding(old, thread()), known_finding(older, thread()))
     assert review_body(seen, CommentPlan(), event).text.startswith(
-        "No new finding. Still open: 2 findings raised before (1 🟠 high, 1 🔵 low); the summary comment "
+        "No new findings. 2 open findings from earlier reviews: see the summary comment.\n\n<!-- "
     )
     new = finding("new", at=anchor(3))
     seen = view(clean(review(old, new)), None, known_finding(old))
     text = review_body(seen, CommentPlan(inline=(new,)), event).text
     assert text.startswith(
-        "**1 new finding**: 1 on the lines. Still open: 1 finding raised before (1 🔵 low)"
+        "**1 comment below.** 1 open finding from earlier reviews: see the summary comment."
+    )
+    text = review_body(seen, CommentPlan(in_body=(new,)), event).text
+    assert text.startswith(
+        "1 open finding from earlier reviews: see the summary comment.\n\n**1 finding here:**\n\n#### "
     )
 
 
 def test_approval_says_that_every_line_was_reviewed() -> None:
     text = body_of(clean(review()), CommentPlan(), ReviewEvent.APPROVE).text
-    assert text.startswith("Every changed line was reviewed; nothing was found.\n\n<!-- ")
+    assert text.startswith("Every changed line was reviewed. No findings.\n\n<!-- ")
 
 
 def test_review_without_findings_reports_coverage() -> None:
     text = summary_of(clean(review())).text
     assert text.startswith(
-        "### hunkwise: nothing found in the reviewed lines\n\n**Reviewed.**\n\n"
-        "Reviewed 4 of 4 changed lines (100 %)"
+        "### hunkwise: no findings\n\n<details><summary>Details</summary>\n\n"
+        "- Reviewed 4 of 4 changed lines (100 %)"
     )
     assert "no issues" not in text.lower()
     assert "|" not in text
     part = summary_of(review()).text
-    assert part.startswith("### hunkwise: nothing found in the part that was reviewed")
+    assert part.startswith(
+        "### hunkwise: no findings in the part that was reviewed\n\n⚠️ **Not fully reviewed"
+    )
 
 
 def test_fixed_and_dismissed_findings_are_counted() -> None:
@@ -240,29 +318,29 @@ def test_fixed_and_dismissed_findings_are_counted() -> None:
         view(clean(review())), fixed=(thread(), thread()), dismissed=(previous_finding(finding()),)
     )
     text = job_summary(seen).text
-    assert text.startswith("### hunkwise: no open findings in the reviewed lines\n")
-    assert "2 fixed in `0123456`. 1 dismissed by a person: not raised again." in text
+    assert text.startswith("### hunkwise: no open findings\n")
+    assert "\n\n2 fixed in `0123456`. 1 dismissed.\n\n" in text
     headless = replace(seen, review=replace(seen.review, head_sha=""), dismissed=())
     assert "2 fixed.\n" in job_summary(headless).text
 
 
 @pytest.mark.parametrize(
     ("known", "expected"),
-    [(0, "3 findings"), (1, "3 findings, 2 of them new"), (3, "3 findings, none of them new")],
+    [(0, "3 findings"), (1, "3 open findings, 2 new"), (3, "3 open findings, nothing new")],
 )
 def test_headline_distinguishes_new_and_known_findings(known: int, expected: str) -> None:
     findings = tuple(finding(str(number), at=anchor(number + 1)) for number in range(3))
     seen = view(review(*findings), None, *(known_finding(one) for one in findings[:known]))
-    assert job_summary(seen).text.startswith(f"### hunkwise: {expected}\n")
+    assert job_summary(seen).text.startswith(f"### hunkwise: {expected} (3 medium)\n")
 
 
 @pytest.mark.parametrize(
     ("carried", "expected"),
     [
         (0, "at `0123456789ab`.\n"),
-        (1, "3 new changed lines were reviewed now, the rest before."),
-        (3, "1 new changed line was reviewed now, the rest before."),
-        (4, "Nothing in it was new: an earlier run reviewed all of these lines."),
+        (1, "\n\n3 lines are new since the last review.\n\n"),
+        (3, "\n\n1 line is new since the last review.\n\n"),
+        (4, "\n\nNo new changes since the last review.\n\n"),
     ],
 )
 def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expected: str) -> None:
@@ -272,27 +350,33 @@ def test_lines_reviewed_by_an_earlier_run_are_distinguished(carried: int, expect
 @pytest.mark.parametrize(
     ("coverage", "expected"),
     [
-        (Coverage(), "There was nothing to review"),
-        (Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)), "There was nothing to review"),
+        (Coverage(), "nothing to review\n"),
+        (
+            Coverage((FileCoverage("a.lock", 5, 0, SkipReason.LOCK_FILE),)),
+            "nothing to review: every changed file is skipped\n",
+        ),
         (
             Coverage((FileCoverage("dist/a.js", 5, 0, SkipReason.GENERATED),)),
-            ": the files look generated or vendored, or hold data.",
+            "nothing was reviewed: 5 changed lines of generated files or of data, and no other\n",
         ),
         (
             Coverage((FileCoverage("a.csv", 5, 0, SkipReason.DATA),)),
-            "Reviewed 0 of 5 changed lines (0 %)",
+            "nothing was reviewed: 5 changed lines of generated files or of data, and no other\n",
         ),
         (
             Coverage((FileCoverage("a", 5, 0, SkipReason.FAILED),)),
-            "Reviewed 0 of 5 changed lines (0 %) in 0 of 1 file",
+            "nothing was reviewed\n\n⚠️ **Not fully reviewed: 1 file.** 0 of 5 changed lines (0 %) were reviewed.\n",
         ),
-        (Coverage((), unlisted_files=7), "GitHub did not list 7 more files: not reviewed."),
+        (
+            Coverage((), unlisted_files=7),
+            "nothing was reviewed\n\n⚠️ **Not fully reviewed: 7 files.** 0 of 0 changed lines (0 %) were reviewed. "
+            "GitHub did not list 7 of them.",
+        ),
     ],
 )
 def test_review_of_no_lines_is_reported(coverage: Coverage, expected: str) -> None:
     text = summary_of(replace(review(), coverage=coverage)).text
-    assert text.startswith("### hunkwise: nothing was reviewed")
-    assert expected in text
+    assert text.startswith(f"### hunkwise: {expected}")
 
 
 def test_file_with_data_counts_only_its_other_lines() -> None:
@@ -315,8 +399,8 @@ def test_partly_reviewed_file_is_listed_with_lines() -> None:
 
 def test_demo_review_mentions_rules() -> None:
     demo = replace(review(finding()), demo=True)
-    assert "**By rules, not by a model:**" in body_of(demo).text
-    assert "**By rules, not by a model:**" in summary_of(demo).text
+    assert "**Made by fixed rules, not by a model:**" in body_of(demo).text
+    assert "**Made by fixed rules, not by a model:**" in summary_of(demo).text
 
 
 def test_faults_have_hints_and_notes_are_last() -> None:
@@ -324,11 +408,11 @@ def test_faults_have_hints_and_notes_are_last() -> None:
     whole = replace(review(), faults=faults, notes=tuple(f"note {number}" for number in range(9)))
     seen = replace(
         view(replace(whole, usage=Usage(1))),
-        posted=PostResult(notes=("posted so",), fault=ReviewFault("g", "no")),
+        posted=PostResult(notes=("posted so",), fault=ReviewFault("github forbidden", "no")),
     )
     text = job_summary(seen).text
-    assert "- ⚠️ **g**: no\n- ⚠️ **rate limit**: Number 0 `@x` Wait." in text
-    assert "3 more faults in the JSON report" in text
+    assert "⚠️ **Could not post**: no\n\n⚠️ **Model error**: Number 0 `@x` Wait.\n\n⚠️" in text
+    assert "6 more faults in the JSON report" in text
     assert "- note 7\n- 2 more notes in the JSON report." in text
     assert "1 model call · 0 tokens in, 0 out · 12.3 s" in text
 
@@ -383,7 +467,7 @@ def test_longest_texts_fit() -> None:
 
 def test_check_output_without_room_has_the_verdict() -> None:
     seen = view(review(), RunConclusion(ExitCode.GATE, ("Too long.",), ("w" * 70_000,)))
-    assert check_output(seen).summary == "Failed: too long."
+    assert check_output(seen).summary == "Blocked: Too long. No findings."
 
 
 def test_job_summary_has_every_finding_and_its_level() -> None:
@@ -403,28 +487,126 @@ def test_job_summary_has_every_finding_and_its_level() -> None:
     }
     url = f"{SERVER}/o/r/pull/1#x"
     text = summary_of(review(inline, on_file, in_body, annotated, nowhere), where, url).text
-    assert f"[`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · commented on the line · inline" in text
+    assert f"[`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · [new]({url}) · inline" in text
     assert "why inline\n\nSuggested instead:\n\n```py\ntwo?\n```" in text
-    assert "· commented on the file · f" in text
-    assert "· in the review's body · b" in text
-    assert "· an annotation of the check run · a" in text
+    assert f"· [new]({url}) · f" in text
+    assert f"· [new, in the review]({url}) · b" in text
+    assert "· new, as an annotation · a" in text
     assert f"[`n.py`]({SERVER}/o/r/blob/{HEAD}/n.py) · n\n\nwhy n" in text
-    assert f"[The review]({url})" in text
-    assert "| 0 | 0 | 5 | 0 |" in text
+    assert f"[View the review]({url})" in text
     assert "- `src/b.py`: the deadline was reached (after 15 minutes)" in text
     assert "- `poetry.lock`: lock file" in text
     assert "<!--" not in text
 
 
+def test_known_findings_are_one_line_below_the_new_ones_and_all_by_severity() -> None:
+    low, high = finding("low", severity=Severity.LOW), finding("high", severity=Severity.HIGH, at=anchor(9))
+    old = finding("old", severity=Severity.CRITICAL, body="Why old.", at=anchor(2))
+    seen = view(clean(review(low, high, old)), None, known_finding(old, thread()))
+    for text in (job_summary(seen).text, check_output(seen).text):
+        places = [f"{text}\n".index(f" · {title}\n") for title in ("high", "low", "old")]
+        assert places == sorted(places)
+        assert (
+            f"\n- 🔴\u00a0critical · [`src/a.py:2`]({SERVER}/o/r/blob/{HEAD}/src/a.py#L2-L2) · [open]("
+            in text
+        )
+        assert "Why old." not in text
+
+
+def test_job_summary_of_an_unchanged_pull_request_is_short() -> None:
+    old = finding("old", at=anchor(2), body="Why.")
+    whole = replace(clean(review(old)), carried_lines=4, summary="It adds a pool.")
+    seen = view(whole, None, known_finding(old, thread()))
+    text = job_summary(seen).text
+    assert text.startswith(
+        "### hunkwise: 1 open finding, nothing new (1 medium)\n\nNo new changes since the last review.\n\n| Severity |"
+    )
+    assert text.count("<summary>") == 1
+    assert "Why." not in text
+    for change in (
+        {"review": replace(whole, questions=1)},
+        {"review": replace(whole, carried_lines=3)},
+        {"fixed": (thread(),)},
+    ):
+        assert "It adds a pool." in job_summary(replace(seen, **change)).text
+
+
+@pytest.mark.parametrize(
+    ("levels", "chart"),
+    [
+        ("HHL", 'pie showData\n  "high" : 2\n  "low" : 1\n'),
+        ("CHM", 'pie showData\n  "critical" : 1\n  "high" : 1\n  "medium" : 1\n'),
+        ("HHH", ""),
+        ("HL", ""),
+    ],
+)
+def test_chart_of_severities_is_drawn_where_it_shows_something(levels: str, chart: str) -> None:
+    by_letter = {severity.label[0].upper(): severity for severity in Severity}
+    findings = [finding(f"n{n}", severity=by_letter[level]) for n, level in enumerate(levels)]
+    seen = view(clean(review(*findings)))
+    assert ("pie showData" in job_summary(seen).text) == bool(chart)
+    assert f"```mermaid\n{chart}```" in job_summary(seen).text or not chart
+    assert "pie showData" not in check_output(seen).summary + summary_comment(seen, state())
+
+
+DONE, LOCK = FileCoverage("src/a.py", 4, 4), FileCoverage("web/a.lock", 9, 0, SkipReason.LOCK_FILE)
+FAILED_FILE = FileCoverage("a|b/c.py", 5, 2, SkipReason.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("files", "rows"),
+    [
+        ((DONE, LOCK), []),
+        ((FAILED_FILE,), []),
+        (
+            (DONE, replace(LOCK, path="src/b.lock"), LOCK),
+            ["| `src` | 2 | 1 | 0 | 4 |", "| `web` | 1 | 1 | 0 | 0 |"],
+        ),
+        (
+            (replace(DONE, path="a.py"), FAILED_FILE),
+            ["| `a\\|b` | 1 | 0 | 1 | 2 |", "| (no folder) | 1 | 0 | 0 | 4 |"],
+        ),
+        (
+            tuple(replace(FAILED_FILE, path=f"{n:02}/x") for n in range(30)),
+            [f"| `{n:02}` | 1 | 0 | 1 | 2 |" for n in range(20)],
+        ),
+    ],
+)
+def test_folders_are_listed_where_several_have_gaps(files: tuple[FileCoverage, ...], rows: list[str]) -> None:
+    text = job_summary(view(replace(review(), coverage=Coverage(files)))).text
+    assert [line for line in text.splitlines() if line.startswith("| `") or "(no folder)" in line] == rows
+    assert ("and 10 more folders" in text) == (len(files) == 30)
+    assert rendered(text).cells == 5 * len(rows)
+
+
+@pytest.mark.parametrize(("number", "named", "folds"), [(1, 1, 0), (5, 5, 0), (6, 5, 1), (40, 5, 1)])
+def test_first_files_that_are_not_fully_reviewed_are_named_unfolded(
+    number: int, named: int, folds: int
+) -> None:
+    files = tuple(FileCoverage(f"f{n}.py", 5, 0, SkipReason.BUDGET) for n in range(number))
+    seen = view(replace(review(), coverage=Coverage(files)))
+    for text in (summary_comment(seen, state()), job_summary(seen).text, check_output(seen).summary):
+        unfolded, *_ = text.partition("<details>")
+        assert unfolded.count("the budget ran out") == named
+        assert ("listed below" in unfolded) == bool(folds)
+        assert text.count(f"<summary>Not fully reviewed: {number} files</summary>") == folds
+    body = review_body(seen, CommentPlan(), ReviewEvent.COMMENT).text
+    assert body.count("the budget ran out") == min(number, 3)
+    assert (f"{number - 3} more, in the summary comment." in body) == (number > 3)
+
+
 def test_summary_and_check_have_verdict_and_warnings() -> None:
     verdict = replace(FAILED, warnings=("2 findings are in the job summary.",))
     seen = view(clean(review(finding(severity=Severity.HIGH))), verdict)
-    expected = f"**{verdict.sentence}**\n- 2 findings are in the job summary.\n\nReviewed 4 of 4"
+    expected = (
+        "**Blocked: 1 finding is high or worse (`fail-on: high`).**\n\n**Blocked: Too little was read.**\n\n"
+        "2 findings are in the job summary.\n\n"
+    )
     output = check_output(seen)
     assert expected in job_summary(seen).text
     assert expected in output.summary
     assert output.title == verdict.sentence
-    assert "#### 🟠 high · [`src/a.py`](" in output.text
+    assert "#### 🟠\u00a0high · [`src/a.py`](" in output.text
 
 
 def test_known_findings_link_to_their_threads() -> None:
@@ -438,15 +620,15 @@ def test_known_findings_link_to_their_threads() -> None:
         known_finding(bodily, None, Destination.BODY),
     )
     text = job_summary(seen).text
-    assert f" · [raised before]({open_thread.url}) · old" in text
-    assert f" · [resolved by the pull request's author, still counted]({closed.url}) · res" in text
-    assert " · raised before, in a review's body · bod" in text
-    assert "· raised before · t" in summary_of(review(replace(finding("t"), raised_as="0" * 16))).text
+    assert f" · [open]({open_thread.url}) · old" in text
+    assert f" · [open, resolved by the author]({closed.url}) · res" in text
+    assert " · open · bod" in text
+    assert "· open · t" in summary_of(review(replace(finding("t"), raised_as="0" * 16))).text
 
 
 def test_moved_head_is_reported_at_the_top() -> None:
     seen = view(review(), posted=PostResult(stale="The head moved to <b>."))
-    assert "reviewed\n\n> The head moved to &lt;b>.\n\n**" in job_summary(seen).text
+    assert "reviewed\n\n> The head moved to &lt;b>.\n\n⚠️ **Not" in job_summary(seen).text
 
 
 def test_local_summary_has_no_links() -> None:
@@ -458,7 +640,7 @@ def test_local_summary_has_no_links() -> None:
     )
     text = job_summary(seen).text
     assert "](" not in text
-    assert "The review: `https://x.example/1`" in text
+    assert "View the review: `https://x.example/1`" in text
 
 
 def test_untrusted_text_has_no_effect_in_any_document() -> None:
@@ -470,7 +652,12 @@ def test_untrusted_text_has_no_effect_in_any_document() -> None:
     posted = PostResult(evil, {}, (evil,), ReviewFault(evil, evil, evil), evil)
     seen = view(whole, None, known_finding(of, thread(url=evil)), posted=posted)
     output = check_output(seen)
-    details = ("html_block: '<details>", "html_block: '</details>")
+    details = (
+        "html_block: '<details>",
+        "html_block: '</details>",
+        "html_inline: '<sub>'",
+        "html_inline: '</sub>'",
+    )
     ours = ("html_block: '<!-- hunkwise:", "table_open", "heading_open", *details)
     for text in (
         review_body(seen, CommentPlan(in_body=(of,)), ReviewEvent.COMMENT).text,

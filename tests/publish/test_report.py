@@ -10,7 +10,7 @@ import pytest
 from hunkwise.domain.finding import Severity, Verification
 from hunkwise.domain.review import Destination, ExitCode, PostResult, ReviewFault, SuppressedFinding
 from hunkwise.publish.conclusion import PublishedReview, RunConclusion
-from hunkwise.publish.documents import comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import PublishedFinding
 from hunkwise.publish.report import as_json, digest_of
 from tests.publish.samples import (
@@ -47,7 +47,7 @@ def test_report_has_all_fields() -> None:
         fixed=(thread(comment(gone, server_url="")), thread("no marker", url="")),
         dismissed=(previous_finding(gone),),
     )
-    report = as_json(seen, base_sha="b" * 40, head_repository="fork/r")
+    report = as_json(replace(seen, base_sha="b" * 40), head_repository="fork/r")
     assert json.loads(json.dumps(report, ensure_ascii=False).encode()) == report
     first, second = report.pop("findings")
     coverage = report.pop("coverage")

@@ -62,7 +62,7 @@ def anchored(line: int, start_line: int | None = None, side: Side = Side.RIGHT, 
 def written_report(whole: Review | None = None) -> dict[str, Any]:
     """Returns a report in the form that the other run writes."""
     seen = view(whole or review(anchored(2), finding("On the file")))
-    return as_json(seen, base_sha="b" * 40, head_repository="mona/r")
+    return as_json(replace(seen, base_sha="b" * 40), head_repository="mona/r")
 
 
 def changed_report(**changes: object) -> dict[str, Any]:

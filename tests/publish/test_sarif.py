@@ -104,8 +104,8 @@ def test_finding_is_a_result(severity: Severity, level: str) -> None:
         "ruleIndex": 0,
         "level": level,
         "message": {
-            "text": "Wrong name\n\nA body.\n\nNaming · confidence 75% · prompt review",
-            "markdown": "**Wrong name**\n\nA body.\n\nNaming · confidence 75% · prompt review",
+            "text": "Wrong name\n\nA body.\n\nNaming · 75 % confident",
+            "markdown": "**Wrong name**\n\nA body.\n\nNaming · 75 % confident",
         },
         "locations": [
             {
@@ -224,8 +224,8 @@ def test_path_is_a_relative_uri(path: str, uri: str) -> None:
 def test_suggestion_is_in_message_and_not_a_fix(suggestion: str, text: str, markdown: str) -> None:
     result = only_result(finding(at=anchor(), suggestion=suggestion))
     assert "fixes" not in result
-    assert f"\n\n{text}\n\n" in result["message"]["text"]
-    assert f"\n\n{markdown}\n\n" in result["message"]["markdown"]
+    assert result["message"]["text"].endswith(f"\n\n{text}")
+    assert result["message"]["markdown"].endswith(f"\n\n{markdown}")
 
 
 HOSTILE = (
@@ -294,7 +294,7 @@ def test_list_of_unreviewed_files_is_shortened() -> None:
     (invocation,) = sarif(replace(review(), coverage=Coverage(files)))["invocations"]
     texts = [one["message"]["text"] for one in invocation["toolExecutionNotifications"]]
     assert len(texts) == 201
-    assert texts[-1] == "1,100 more files were not reviewed, or not whole: the JSON report names them."
+    assert texts[-1] == "1,100 more files were not fully reviewed: the JSON report names them."
 
 
 def test_most_severe_findings_are_kept_above_limit() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hunkwise.domain.finding import Severity
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
-from hunkwise.domain.review import Destination, PostResult
+from hunkwise.domain.review import Destination, PostResult, ReviewFault
+from hunkwise.publish.conclusion import Gates, conclude
 from hunkwise.publish.documents import STATE_ROOM, summary_comment, updated_summary
 from hunkwise.publish.placement import PublishedFinding
 from hunkwise.tracking.markers import HiddenState, Pause
@@ -31,6 +32,7 @@ from tests.publish.samples import (
 )
 
 RUN = "12.abcdef0123456789"
+ADDRESS = f"{SERVER}/o/r/pull/7#discussion_r9"
 PAUSE = Pause("octo-cat", "2026-01-02T03:04:05Z")
 
 
@@ -44,51 +46,61 @@ def test_comment_has_table_of_open_findings() -> None:
     old = finding("Old", at=anchor(4, start_line=3), severity=Severity.HIGH)
     low = finding("Low", path="b.py", severity=Severity.LOW)
     on = thread()
+    fault = ReviewFault(
+        "provider", "It answered with status 500. Not reviewed because of it: src/b.py.", "Try again."
+    )
+    whole = replace(
+        review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1, faults=(fault,)
+    )
     seen = replace(
         view(
-            replace(review(low, old, new), summary="It adds a pool.", carried_lines=3, dropped=1),
-            None,
+            whole,
+            conclude(whole, Gates(fail_on=Severity.HIGH)),
             PublishedFinding(new, Destination.INLINE),
             PublishedFinding(low, Destination.BODY),
             known_finding(old, on),
-            posted=PostResult(f"{SERVER}/o/r/pull/7#pullrequestreview-1"),
+            posted=PostResult(f"{SERVER}/o/r/pull/7#pullrequestreview-1", comments={new: ADDRESS}),
         ),
         fixed=(thread(), thread()),
         dismissed=(previous_finding(finding("gone")),),
     )
     blob = f"{SERVER}/o/r/blob/{HEAD}"
+    review_url = f"{SERVER}/o/r/pull/7#pullrequestreview-1"
     assert summary_comment(seen, state()).removesuffix(f"\n\n{encode(state(), BODY_CHARACTERS)}") == (
         f"{SUMMARY_MARKER}\n\n"
-        "### hunkwise: 3 findings, 2 of them new\n\n"
-        "**Reviewed.**\n\n"
-        "Reviewed 4 of 14 changed lines (28 %) in 1 of 2 files at `0123456789ab`. "
-        "1 new changed line was reviewed now, the rest before.\n\n"
+        "### hunkwise: 3 open findings, 2 new (1 critical, 1 high, 1 low)\n\n"
+        "**Blocked: 2 findings are high or worse (`fail-on: high`).**\n\n"
+        "⚠️ **Not fully reviewed: 1 file.** 4 of 14 changed lines (28 %) were reviewed.\n"
+        "- `src/b.py`: the deadline was reached (after 15 minutes)\n\n"
+        "⚠️ **Model error**: It answered with status 500. Not reviewed because of it: src/b.py. Try again.\n\n"
+        "2 fixed in `0123456`. 1 dismissed. 1 line is new since the last review.\n\n"
         "| Severity | Where | Finding | State |\n"
         "|---|---|---|---|\n"
-        f"| 🔴 critical | [`src/a.py:2`]({blob}/src/a.py#L2-L2) | New x\\|y | new, on the line |\n"
-        f"| 🟠 high | [`src/a.py:3–4`]({blob}/src/a.py#L3-L4) | Old | [raised before]({on.url}) |\n"
-        f"| 🔵 low | [`b.py`]({blob}/b.py) | Low | "
-        f"[new, in the review]({SERVER}/o/r/pull/7#pullrequestreview-1) |\n\n"
-        "2 fixed in `0123456`. 1 dismissed by a person: not raised again. "
-        "1 finding left out: below `min-severity`, repeated, or withheld.\n\n"
-        "#### The change, in the model's words\n\nIt adds a pool.\n\n"
-        "<details><summary>Not reviewed, or not whole: 1 file</summary>\n\n"
-        "- `src/b.py`: the deadline was reached (after 15 minutes)\n\n</details>\n\n"
-        "<details><summary>Left out by choice: 1 file</summary>\n\n"
+        f"| 🔴\u00a0critical | [`src/a.py:2`]({blob}/src/a.py#L2-L2) | New x\\|y | [new]({ADDRESS}) |\n"
+        f"| 🟠\u00a0high | [`src/a.py:3–4`]({blob}/src/a.py#L3-L4) | Old | [open]({on.url}) |\n"
+        f"| 🔵\u00a0low | [`b.py`]({blob}/b.py) | Low | [new, in the review]({review_url}) |\n\n"
+        "<sub>Wrong? Resolve the thread, 👎, or reply `/hunkwise dismiss`. Fixed? Push.</sub>\n\n"
+        "<details><summary>Summary (AI-generated)</summary>\n\nIt adds a pool.\n\n</details>\n\n"
+        "<details><summary>Skipped: 1 file</summary>\n\n"
         "- `poetry.lock`: lock file\n\n</details>\n\n"
-        f"[The review]({SERVER}/o/r/pull/7#pullrequestreview-1)\n\n"
-        "2 model calls · 12,345 tokens in (300 from the cache), 678 out · `a-model` · 12.3 s"
+        "<details><summary>Details</summary>\n\n"
+        "- Reviewed 1 of 2 files at `0123456789ab`.\n"
+        "- 1 finding not shown: below `min-severity`, repeated, or withheld.\n"
+        f"- [View the review]({review_url})\n"
+        "- 2 model calls · 12,345 tokens in (300 from the cache), 678 out · `a-model` · 12.3 s\n\n"
+        "</details>"
     )
 
 
 @pytest.mark.parametrize(
     ("where", "expected"),
     [
-        (Destination.FILE, "new, on the file"),
+        (Destination.INLINE, "new"),
+        (Destination.FILE, "new"),
         (Destination.BODY, "new, in the review"),
-        (Destination.ANNOTATION, "new, an annotation of the check run"),
+        (Destination.ANNOTATION, "new, as an annotation"),
         (Destination.SUMMARY, "new, in the job summary"),
-        (Destination.REPORT, "new, in the JSON report"),
+        (Destination.REPORT, "new, in the report"),
     ],
 )
 def test_each_level_is_named(where: Destination, expected: str) -> None:
@@ -105,8 +117,9 @@ def test_pipe_in_a_path_is_escaped() -> None:
 
 def test_comment_without_findings_has_no_table() -> None:
     text = summary_comment(view(clean(review())), state())
-    assert text.startswith(f"{SUMMARY_MARKER}\n\n### hunkwise: nothing found in the reviewed lines\n\n")
+    assert text.startswith(f"{SUMMARY_MARKER}\n\n### hunkwise: no findings\n\n<details><summary>Details<")
     assert "|" not in text
+    assert "/hunkwise dismiss" not in text
 
 
 def test_fifty_most_severe_findings_are_listed_and_rest_counted() -> None:
@@ -115,7 +128,7 @@ def test_fifty_most_severe_findings_are_listed_and_rest_counted() -> None:
     text = summary_comment(view(review(*many)), state())
     rows = rows_of(text)
     assert len(rows) == 50
-    assert [row.split(" | ")[0] for row in rows] == ["| 🔴 critical"] * 30 + ["| 🟠 high"] * 20
+    assert [row.split(" | ")[0] for row in rows] == ["| 🔴\u00a0critical"] * 30 + ["| 🟠\u00a0high"] * 20
     assert "**70 more findings** in the job summary and in the JSON report." in text
 
 
@@ -150,7 +163,7 @@ def test_pause_is_shown_first() -> None:
     assert comment.startswith(
         f"{SUMMARY_MARKER}\n\n<!-- hunkwise:paused v1 -->\n"
         "> ⏸️ Automatic reviews of this pull request are paused, by octo-cat on 2026-01-02 at 03:04 UTC. "
-        "A comment `/hunkwise resume` continues them.\n\n### hunkwise: 1 finding\n\n"
+        "A comment `/hunkwise resume` continues them.\n\n### hunkwise: 1 finding (1 medium)\n\n"
     )
     assert state_of(comment) == paused
 

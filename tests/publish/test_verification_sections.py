@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from hunkwise.domain.finding import VERIFIED, Finding, Verification
+from hunkwise.domain.finding import UNVERIFIED, VERIFIED, Finding, Verification
 from hunkwise.domain.review import Destination, Review, ReviewEvent, SuppressedFinding, Suppression
 from hunkwise.publish.annotations import attributes
 from hunkwise.publish.conclusion import Gates, conclude
-from hunkwise.publish.documents import comment, job_summary, log_text, review_body, summary_comment
+from hunkwise.publish.documents import job_summary, log_text, review_body, summary_comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import CommentPlan, place
 from hunkwise.publish.report import as_json
 from hunkwise.publish.sarif import as_sarif
@@ -19,7 +20,7 @@ from tests.publish.samples import SERVER, anchor, clean, file_diff, finding, rev
 
 WHY = "Row 3 lets it through."
 CHECKS = [(Verification.CONFIRMED, 3), (Verification.LOWERED, 1), (Verification.UNVERIFIED, 1)]
-TALLY = "3 confirmed, 1 lowered, 1 could not be verified, 2 dropped as refuted"
+TALLY = "3 confirmed, 1 downgraded, 1 not checked, 2 rejected"
 
 
 def checked(
@@ -37,16 +38,16 @@ def verified_review() -> Review:
 def test_checks_are_counted_in_one_line() -> None:
     assert tally(verified_review()) == TALLY
     assert tally(review(finding())) == ""
-    assert tally(replace(review(), suppressed=(SuppressedFinding(finding(), WHY),))) == "1 dropped as refuted"
+    assert tally(replace(review(), suppressed=(SuppressedFinding(finding(), WHY),))) == "1 rejected"
 
 
 def test_summaries_and_log_have_the_line_without_dropped_findings() -> None:
     whole = verified_review()
     texts = [job_summary(view(whole)).text, summary_comment(view(whole), state()), log_text(whole, None)]
     for text in texts:
-        assert text.count(f"Second opinion: {TALLY}.") == 1
+        assert text.count(f"Double-checked: {TALLY}.") == 1
         assert "Gone" not in text
-    assert "Second opinion" not in job_summary(view(review(finding()))).text
+    assert "Double-checked" not in job_summary(view(review(finding()))).text
 
 
 def test_findings_not_worth_a_comment_are_folded_and_merged_ones_counted() -> None:
@@ -58,8 +59,8 @@ def test_findings_not_worth_a_comment_are_folded_and_merged_ones_counted() -> No
         suppressed=(*small, SuppressedFinding(finding("Same"), WHY, Suppression.MERGED)),
     )
     for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
-        assert "Second opinion: 1 merged into another, 25 true and not worth a comment." in text
-        assert "True, and not worth a comment: 25 findings" in text
+        assert "Double-checked: 1 merged into another, 25 not worth a comment." in text
+        assert "Not worth a comment: 25 findings" in text
         assert "- and 5 more, in the JSON report" in text
         assert "S18" in text
         assert "S19" not in text
@@ -90,46 +91,49 @@ def test_findings_below_min_confidence_are_folded_with_their_confidence(
     for text in (job_summary(view(whole)).text, summary_comment(view(whole), state())):
         assert f"<details><summary>{title}</summary>" in text
         assert "- `src/a.py:3` &lt;b>One&lt;/b> (40 %)\n- `src/a.py` Two (54.9 %)\n" in text
-        assert "Second opinion" not in text
+        assert "Double-checked" not in text
     assert as_json(view(whole))["suppressed"][0]["reason"] == low[0].reason
-    assert "nothing above min-confidence was found" in conclude(whole, Gates()).sentence
+    assert conclude(whole, Gates()).sentence == "No findings above min-confidence."
     assert "min-confidence" not in job_summary(view(verified_review())).text
 
 
 def test_log_marks_unverified_findings() -> None:
     lines = log_text(verified_review(), None).splitlines()
-    assert [line.endswith("(unverified)") for line in lines[:7]] == [
+    assert [line.endswith("(not double-checked)") for line in lines[:7]] == [
         "unverified 0" in line for line in lines[:7]
     ]
-    assert sum(line.endswith("(unverified)") for line in lines) == 1
+    assert sum(line.endswith("(not double-checked)") for line in lines) == 1
 
 
 @pytest.mark.parametrize(
     ("check", "expected"),
     [
         (None, ""),
-        (Verification.CONFIRMED, "confirmed by a second opinion"),
-        (Verification.CORRECTED, "confirmed and corrected by a second opinion"),
-        (Verification.LOWERED, "lowered by a second opinion"),
-        (Verification.UNCLEAR, "unverified: a second opinion could not tell"),
-        (Verification.UNVERIFIED, "unverified: no second opinion was available"),
+        (Verification.CONFIRMED, "confirmed"),
+        (Verification.CORRECTED, "confirmed and corrected"),
+        (Verification.LOWERED, "downgraded"),
+        (Verification.UNCLEAR, "not confirmed"),
+        (Verification.UNVERIFIED, "not double-checked"),
         (Verification.RECHECKED, "checked again: still open"),
         (Verification.OUTDATED, "not checked again since the code changed"),
     ],
 )
-def test_comment_footer_has_the_check(check: Verification | None, expected: str) -> None:
+def test_last_line_of_a_comment_names_the_check_only_if_it_failed(
+    check: Verification | None, expected: str
+) -> None:
     one = checked(check)
     assert check_of(one) == expected
-    small = [line for line in comment(one, server_url=SERVER).splitlines() if "prompt `" in line]
-    assert small == ["prompt `review`" + (f" · {expected}" if expected else "")]
-    assert attributes(one, SERVER) == "prompt review" + (f" · {expected}" if expected else "")
+    failed = expected if check in UNVERIFIED else ""
+    small = [line for line in comment(one, server_url=SERVER).splitlines() if "<sub>" in line]
+    assert small == ([f"<sub>{failed}</sub>"] if failed else [])
+    assert attributes(one, SERVER) == failed
 
 
 @pytest.mark.parametrize("check", list(Verification))
 def test_evidence_is_folded_and_only_for_confirmed_findings(check: Verification) -> None:
     text = comment(checked(check), server_url=SERVER)
     held = check not in (Verification.UNVERIFIED, Verification.OUTDATED)
-    fold = f"<details><summary>Second opinion: {check}</summary>\n\n{WHY}\n\n</details>"
+    fold = f"<details><summary>Evidence ({check_of(checked(check))})</summary>\n\n{WHY}\n\n</details>"
     assert (fold in text) == held
     assert evidence_fold(checked(check, evidence=" "), SERVER) == ""
 
@@ -137,8 +141,8 @@ def test_evidence_is_folded_and_only_for_confirmed_findings(check: Verification)
 def test_review_body_marks_findings_and_has_their_evidence() -> None:
     found = (checked(Verification.UNVERIFIED, evidence=""), checked(Verification.CONFIRMED, "Held"))
     text = review_body(view(review(*found)), CommentPlan((), (), found), ReviewEvent.COMMENT).text
-    assert "unverified: no second opinion was available" in text
-    assert text.count("<summary>Second opinion: confirmed</summary>") == 1
+    assert "not double-checked" in text
+    assert text.count("<summary>Evidence (confirmed)</summary>") == 1
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_review_body_marks_findings_and_has_their_evidence() -> None:
 )
 def test_evidence_is_untrusted_text(evidence: str) -> None:
     text = evidence_fold(checked(Verification.CONFIRMED, evidence=evidence), SERVER)
-    inner = text.removeprefix("<details><summary>Second opinion: confirmed</summary>\n\n")
+    inner = text.removeprefix("<details><summary>Evidence (confirmed)</summary>\n\n")
     inner = inner.removesuffix("\n\n</details>")
     for forbidden in ("</details>", "<h1>", "<!--", "](https", "\u202e", "```suggestion"):
         assert forbidden not in inner
@@ -167,12 +171,14 @@ def test_sarif_has_the_check_as_a_property() -> None:
     whole = review(checked(Verification.LOWERED), finding("Never asked"))
     results = as_sarif(whole, repository="o/r", server_url=SERVER, version="1")["runs"][0]["results"]
     assert [result["properties"].get("check") for result in results] == [None, "lowered"]
-    assert "lowered by a second opinion" in results[1]["message"]["text"]
 
 
 def test_headline_after_all_findings_were_dropped_is_neutral() -> None:
     whole = replace(clean(review()), suppressed=(SuppressedFinding(finding(), WHY),))
-    assert headline(view(whole)) == "### hunkwise: no open findings in the reviewed lines"
+    assert (
+        headline(view(whole))
+        == "### hunkwise: no findings: the second check ruled out everything that was reported"
+    )
 
 
 def test_equal_findings_are_ordered_by_check_then_evidence() -> None:

@@ -17,7 +17,7 @@ from tests.publish.samples import anchor, clean, finding, review, state, view
 from tests.publish.test_sanitize import HOSTILE
 
 FLOW = "flowchart LR\n  A --> B"
-HEADING = "#### The change, in the model's words"
+TITLE = "<details><summary>Summary (AI-generated)</summary>"
 
 
 def with_walkthrough(summary: str = "", walkthrough: Walkthrough | None = None) -> PublishedReview:
@@ -38,29 +38,25 @@ def test_order_is_overview_areas_risk_diagram() -> None:
     walkthrough = Walkthrough(
         (Area("Pool", "It is new."), *areas(1)), Risk(RiskLevel.HIGH, "It may run dry."), FLOW
     )
-    assert change_blocks(with_walkthrough("It adds a pool.", walkthrough), drawn=True) == [
-        HEADING,
+    blocks = [
+        TITLE,
         "It adds a pool.",
         "- **Pool**: It is new.\n- **Area 0**: It is new. It is needed.",
-        "**Risk, as the model sees it: high.** It may run dry.",
+        "**Risk: high (AI estimate).** It may run dry.",
         f"```mermaid\n{FLOW}\n```",
+        "</details>",
+    ]
+    assert change_blocks(with_walkthrough("It adds a pool.", walkthrough), drawn=True) == [
+        "\n\n".join(blocks)
     ]
 
 
-def test_demo_heading_mentions_rules() -> None:
+def test_demo_summary_mentions_rules() -> None:
     demo = replace(
         with_walkthrough("Rules counted."),
         review=replace(with_walkthrough("Rules counted.").review, demo=True),
     )
-    assert change_blocks(demo, drawn=True)[0] == "#### The change, in the words of the demo's rules"
-
-
-def test_more_than_three_areas_are_folded() -> None:
-    (_, three) = change_blocks(with_walkthrough(walkthrough=Walkthrough(areas(3))), drawn=False)
-    (_, four) = change_blocks(with_walkthrough(walkthrough=Walkthrough(areas(4))), drawn=False)
-    assert three.count("\n") == 2
-    assert four.startswith("<details><summary>Area by area: 4</summary>\n\n- **Area 0**: ")
-    assert four.endswith("\n\n</details>")
+    assert "<summary>Summary (by the demo's rules)</summary>" in change_blocks(demo, drawn=True)[0]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +68,13 @@ def test_more_than_three_areas_are_folded() -> None:
     ],
 )
 def test_area_is_one_line(area: Area, row: str) -> None:
-    assert change_blocks(with_walkthrough(walkthrough=Walkthrough((area,))), drawn=True) == [HEADING, row]
+    blocks = change_blocks(with_walkthrough(walkthrough=Walkthrough((area,))), drawn=True)
+    assert blocks == [f"{TITLE}\n\n{row}\n\n</details>"]
 
 
 def test_diagram_of_a_report_is_checked_again() -> None:
     evil = Walkthrough(diagram=f"{FLOW}\n  click A x")
-    assert change_blocks(with_walkthrough("x", evil), drawn=True) == [HEADING, "x"]
+    assert change_blocks(with_walkthrough("x", evil), drawn=True) == [f"{TITLE}\n\nx\n\n</details>"]
 
 
 def test_check_run_has_no_diagram() -> None:
@@ -106,7 +103,7 @@ def test_longest_texts_fit_in_check_run() -> None:
     fox = "🦊" * 4_000
     seen = with_walkthrough(fox, Walkthrough((Area(fox, fox, fox),) * 20, Risk(RiskLevel.LOW, fox)))
     output = check_output(seen)
-    assert HEADING in output.summary
+    assert TITLE in output.summary
     assert len(output.summary.encode()) <= CHECK_TEXT_BYTES
 
 
@@ -120,8 +117,4 @@ def test_untrusted_text_in_walkthrough_has_no_effect(untrusted: str) -> None:
     assert [link for link in seen.links if not link.startswith("https://github.com/")] == []
     assert seen.paragraphs[-1] == "Below."
     assert (seen.comments, seen.raw_html) == ([], 2)
-    assert {name: seen.skeleton[name] for name in ("h4", "details", "summary")} == {
-        "h4": 1,
-        "details": 1,
-        "summary": 1,
-    }
+    assert (seen.skeleton["details"], seen.skeleton["summary"]) == (1, 1)

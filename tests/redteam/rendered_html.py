@@ -33,7 +33,7 @@ def rendering_faults(markdown: str) -> list[str]:
     seen = shown(f"{markdown}\n\n{TRAILING_TEXT}\n")
     faults = [*seen.faults, *(f"leads to {link}" for link in seen.links if not OURS.fullmatch(link))]
     faults += [f"a comment: {words}" for words in seen.comments if not words.startswith("hunkwise:")]
-    ours = len(seen.comments) + 2 * seen.skeleton["details"]
+    ours = len(seen.comments) + 2 * (seen.skeleton["details"] + seen.skeleton["sub"])
     if seen.raw_html != ours or seen.skeleton["details"] != seen.skeleton["summary"]:
         faults.append(f"{seen.raw_html} pieces of HTML, and {ours} are ours")
     if seen.paragraphs[-1:] != [TRAILING_TEXT]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hunkwise.domain.finding import Anchor, Finding, Severity
-from hunkwise.publish.documents import comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.tracking.markers import review_marker
 from tests.end_to_end.destinations import TITLES, check_destinations
 from tests.end_to_end.step import GITHUB_TOKEN, Result

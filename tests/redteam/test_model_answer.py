@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from tests.end_to_end.world import BASE, HEAD, World, finding, report_call
 from tests.end_to_end.write_log import list_writes
 from tests.fakes.actions_runner import read_log
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest, Step, ToolCall, always, report, turns
-from tests.fuzz.github_markdown import shown
+from tests.fuzz.github_markdown import TABLE, shown
 from tests.redteam.attack import AttackWorld
 from tests.redteam.cases import Case, parametrize_cases, run_case
 from tests.redteam.hostile_findings import NO_FINDINGS, malformed_findings
@@ -63,10 +64,14 @@ def test_hostile_texts_are_inert_in_each_field(world: AttackWorld) -> None:
     result = world.run(inputs, environ={"RUNNER_DEBUG": "1"}, code=0)
     assert_inert(world, result)
     assert [one.line for one in world.github.comments] == list(range(1, len(WORDS) + 1))
-    for line, comment in enumerate(world.github.comments, 1):
+    for name, line, comment in zip(WORDS, range(1, len(WORDS) + 1), world.github.comments, strict=True):
         seen = shown(comment.body)
         assert f"End of {line}." in seen.everything
-        assert dict(seen.skeleton) == {"details": 1, "summary": 1}, comment.body  # our fold of the evidence
+        others = {tag: times for tag, times in seen.skeleton.items() if tag not in TABLE}
+        assert others == {"details": 1, "summary": 1}, comment.body  # our fold of the evidence
+        assert seen.skeleton["table"] == (
+            2 if name == "a table" else 0
+        )  # a table of safe cells is shown as one
         assert [language for language, _ in seen.fences].count("suggestion") <= 1
         assert len(raised_in(comment.body)) == 1
         assert not is_fixed(comment.body)
@@ -246,7 +251,7 @@ def check_not_praised(world: AttackWorld, result: Result) -> None:
     assert world.github.reviews == []
     assert "success" not in {run.conclusion for run in world.github.check_runs}
     for text in (result.summary, *world.check_run_markdown[-2:-1]):
-        assert "nothing found in the reviewed lines" not in text
+        assert not re.search(r"no findings(?! in the part)", text)
 
 
 @parametrize_cases(
@@ -377,5 +382,7 @@ def test_withholds_secret_in_each_encoding_and_field(world: AttackWorld) -> None
     harmless = finding("notes.txt", 2 * len(ways) + 1, title="Harmless")
     world.answer_with(report([*written, harmless], f"All about {PROVIDER_KEY}."))
     result = world.run({"max-model-calls": "1"})  # otherwise the model would be written its own words again
-    assert [one.body.splitlines()[0] for one in world.github.comments] == ["**🟡 medium** · **Harmless**"]
+    assert [one.body.splitlines()[0] for one in world.github.comments] == [
+        "**🟡\u00a0medium** · **Harmless**"
+    ]
     assert "revoke it" in result.warning_text

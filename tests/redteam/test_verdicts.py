@@ -1,4 +1,4 @@
-"""Group "verdicts": a hijacked second opinion that refutes, or calls fixed, what the code shows as before."""
+"""Group "verdicts": a hijacked double-check that refutes, or calls fixed, what the code shows as before."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_refutation_by_code_that_does_not_exist_is_in_the_report_and_prevents_ap
     assert [(gone["severity"], gone["reason"]) for gone in result.report["suppressed"]] == [
         ("critical", NOWHERE)
     ]
-    assert "1 dropped as refuted" in world.summary_comment
+    assert "1 rejected" in world.summary_comment
     for number in range(2):
         asked = len(world.model.requests)
         again = world.run({"fail-on": "high"}, code=0)

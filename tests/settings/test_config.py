@@ -138,6 +138,7 @@ def test_defaults_are_as_documented() -> None:
         "verify_budget": NO_BUDGET,
         "summary": "short",
         "summary_model": None,
+        "prompt_for_agents": True,
         "context": {
             "enclosing": True,
             "instructions": True,

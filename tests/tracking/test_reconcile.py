@@ -26,7 +26,7 @@ POSTED = thread(FAULT)
 LOST = replace(POSTED, line=None, outdated=True)
 
 
-# What was raised before
+# Findings of earlier runs
 
 
 def test_the_state_comes_first_then_what_only_our_comments_remember() -> None:
@@ -112,7 +112,7 @@ def test_what_stands_is_kept_where_it_stands_now(file: FileDiff, line: int, post
     assert (kept.finding.path, kept.finding.anchor.line) == (file.path, line)
     assert (kept.finding.raised_as, kept.finding.code) == (FAULT.fingerprint, FAULT.code)
     assert (kept.finding.severity, kept.finding.title) == (FAULT.severity, FAULT.title)
-    assert kept.finding.body == "Raised before; its thread has the details."
+    assert kept.finding.body == "Open since an earlier review; its thread has the details."
     assert kept.raised == replace(BEFORE.findings[0], path=file.path, line=line)
 
 
@@ -300,7 +300,7 @@ def test_what_has_no_thread_is_fixed_without_a_word() -> None:
     body = state(replace(BEFORE.findings[0], where=Destination.BODY))
     story = run(said(), MENDED, before=body, texts={"a.py": "mended"})
     assert (story.kept, story.fixed) == ((), ())
-    assert run(said(), FILE, before=body).kept[0].finding.body == "Raised before."
+    assert run(said(), FILE, before=body).kept[0].finding.body == "Open since an earlier review."
 
 
 @pytest.mark.parametrize(

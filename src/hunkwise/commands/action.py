@@ -17,6 +17,7 @@ from hunkwise.copilot.find_cli import find_cli
 from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.review import ExitCode
+from hunkwise.domain.text import count
 from hunkwise.errors import Error, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.settings.audit_inputs import AuditTask
@@ -138,8 +139,7 @@ class Action:
         from hunkwise.commands.pull_request import PullRequestReview
 
         def log_progress(done: int, total: int) -> None:
-            if done:
-                runner.log(f"Reviewed {done} of {total} parts of the change.")
+            runner.log(f"Reviewed {done} of {count(total, 'part')} of the change.")
 
         review = PullRequestReview(environment, inputs, self._started, signals, log_progress)
         return review.run(task, self._sidecar)
@@ -157,7 +157,7 @@ class Action:
         """Writes why there is no review to the log and the summary, and sets the outputs of a failure."""
         runner = self._runner or Runner(_bare_environment(self._environ), self._stream)
         for fault in error.faults:
-            runner.error(fault, title="hunkwise")
+            runner.error(fault)
         from hunkwise.publish.documents import failure_summary
 
         runner.summary(failure_summary(error.faults))

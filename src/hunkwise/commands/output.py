@@ -12,6 +12,7 @@ from hunkwise.commands.terminal import console, show
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import Finding, severity_order
 from hunkwise.domain.text import one_line, visible
+from hunkwise.publish.annotations import find_nearest_line
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.documents import job_summary
 from hunkwise.publish.report import as_json
@@ -58,18 +59,8 @@ def quickfix_lines(findings: Iterable[Finding], files: Iterable[FileDiff]) -> It
         anchor = finding.anchor
         removed = anchor is not None and anchor.side is Side.LEFT
         line = 1 if anchor is None else anchor.lines.start
-        if removed:
-            line = _nearest_line(line, changed.get(finding.path))
+        if anchor is not None and removed:
+            line = find_nearest_line(anchor, changed.get(finding.path))
         title = visible(one_line(finding.title))
         note = " (removed)" if removed else ""
         yield f"{visible(finding.path)}:{line}:1: {finding.severity.label}: {title}{note}"
-
-
-def _nearest_line(old: int, file: FileDiff | None) -> int:
-    """Returns the line at the head that is nearest to a removed one; 1 if the diff does not show it."""
-    hunk = file.hunk_at(Side.LEFT, old) if file is not None else None
-    if hunk is None:
-        return 1
-    at = next(index for index, line in enumerate(hunk.lines) if line.old == old)
-    present = [(abs(index - at), line.new) for index, line in enumerate(hunk.lines) if line.new is not None]
-    return min(present)[1] if present else max(hunk.new_start, 1)

@@ -94,6 +94,7 @@ class PublishedRun:
             self.published.unposted,
             self.view.review.files,
             server_url=self.view.server_url,
+            names_prompt=self.view.names_prompt,
             warnings=_MOST_WARNINGS - len(self.warnings),
         )
 
@@ -204,6 +205,7 @@ class Publisher:
             strict=config.verify == "strict",
             dry_run=config.dry_run,
             own_review=self._own_review,
+            for_agents=config.prompt_for_agents,
             automatic=self._automatic,
             summary=not self._environment.actions or takes(self._environment.step_summary, text, spare),
             report=bool(self._write_report_file("report.json", self._report(early))),
@@ -232,7 +234,9 @@ class Publisher:
 
     def _report(self, view: PublishedReview) -> dict[str, object]:
         pull_request = self._pull_request
-        return as_json(view, base_sha=pull_request.base_sha, head_repository=pull_request.head_repository)
+        return as_json(
+            replace(view, base_sha=pull_request.base_sha), head_repository=pull_request.head_repository
+        )
 
     def _sarif(self, view: PublishedReview) -> dict[str, object]:
         return as_sarif(

@@ -161,6 +161,7 @@ def _review_range(
         verdict,
         in_report(result.findings),
         repository=ready.request.snapshot.pull_request.repository,
+        base_sha=ready.request.snapshot.pull_request.base_sha,
     )
     _print(arguments.format, view, stream, WorkingTree(Path(arguments.repository)).root)
     for reason in verdict.reasons:

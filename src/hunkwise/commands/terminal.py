@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,9 +12,10 @@ from rich.text import Text
 
 from hunkwise.domain.diff import FileDiff, Side, by_path
 from hunkwise.domain.finding import UNVERIFIED, Finding, Severity
-from hunkwise.domain.review import Coverage, FileCoverage, Review, SuppressedFinding, Suppression
+from hunkwise.domain.review import Coverage, FileCoverage, Review, SuppressedFinding
 from hunkwise.domain.text import as_percent, count, cut, plain
 from hunkwise.publish.audit_issue import AuditReport
+from hunkwise.publish.conclusion import count_by_severity, describe_result
 from hunkwise.publish.sections import check_of, low_confidence_title, tally
 
 _STYLES = {
@@ -189,7 +189,7 @@ def _row(text: str) -> str:
 def _conclusion(review: Review) -> Iterator[_Block]:
     checked = tally(review)
     opinion = [Text(f"Double-checked: {checked}.")] if checked else []
-    lines = [Text(_counts(review), style="bold"), *opinion, *_low_confidence(review.low_confidence)]
+    lines = [Text(describe_result(review), style="bold"), *opinion, *_low_confidence(review.low_confidence)]
     lines.append(Text(_coverage(review.coverage)))
     left_out = [file for file in review.coverage.files if file.reason is not None]
     lines += [Text(_left_out(file), style="dim") for file in left_out[:20]]
@@ -198,8 +198,7 @@ def _conclusion(review: Review) -> Iterator[_Block]:
     lines += [Text(plain(f"! {fault.message} {fault.hint}".rstrip()), style="red") for fault in review.faults]
     lines += [Text(plain(f"  {note}"), style="dim") for note in review.notes]
     usage = review.usage
-    calls = "1 model call" if usage.model_calls == 1 else f"{usage.model_calls} model calls"
-    cost = f"{calls}, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    cost = f"{count(usage.model_calls, 'model call')}, {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
     if usage.nano_credits:
         cost += f", {usage.credits:,.2f} AI credits"
     lines.append(Text(f"{cost}, {review.seconds:.1f} s.", style="dim"))
@@ -221,32 +220,15 @@ def _low_confidence(entries: Sequence[SuppressedFinding]) -> list[Text]:
     return [Text(heading), *(Text(row, style="dim") for row in rows)]
 
 
-def _counts(review: Review) -> str:
-    if review.findings:
-        return _count_findings(review.findings)
-    if not review.coverage.reviewed_lines:
-        return "Nothing was reviewed."
-    kinds = {entry.kind for entry in review.suppressed}
-    if kinds and Suppression.NOT_WORTH_COMMENT not in kinds:
-        return "No findings: the second check ruled out everything that was reported."
-    return "No findings." if review.coverage.complete else "No findings in the lines that were reviewed."
-
-
 def _left_out(file: FileCoverage) -> str:
     word = "skipped" if file.reason is not None and file.reason.deliberate else "not fully reviewed"
     return f"  {word}: {plain(file.path)} ({file.reason})"
 
 
-def _count_findings(findings: Sequence[Finding]) -> str:
-    counts = Counter(finding.severity for finding in findings)
-    listed = ", ".join(f"{counts[level]} {level.label}" for level in reversed(Severity) if counts[level])
-    return f"{count(len(findings), 'finding')}: {listed}."
-
-
 def _coverage(coverage: Coverage) -> str:
-    lines, files = coverage.changed_lines, sum(1 for file in coverage.files if file.reviewed_lines)
-    noun = "file" if files == 1 else "files"
-    return f"Reviewed {coverage.reviewed_lines} of {lines} changed lines ({coverage.percent} %) in {files} {noun}."
+    lines = count(coverage.changed_lines, "changed line")
+    files = count(sum(1 for file in coverage.files if file.reviewed_lines), "file")
+    return f"Reviewed {coverage.reviewed_lines:,} of {lines} ({coverage.percent} %) in {files}."
 
 
 def show_audit(report: AuditReport, files: Sequence[FileDiff], console: Console) -> None:
@@ -266,8 +248,10 @@ def _audit_blocks(report: AuditReport, files: Mapping[str, FileDiff]) -> Iterato
 def _audit_conclusion(report: AuditReport) -> Iterator[_Block]:
     findings = [finding for finding, _ in report.open]
     new = len(report.new_findings)
-    summary = _count_findings(findings) if findings else "No open findings in the files that were read."
-    lines = [Text(f"{summary} {new:,} new." if findings else summary, style="bold")]
+    summary = "No open findings in the files that were read."
+    if findings:
+        summary = f"{count(len(findings), 'finding')}: {count_by_severity(findings)}. {new:,} new."
+    lines = [Text(summary, style="bold")]
     lines += _low_confidence(report.suppressed)
     closed = (("fixed", report.fixed), ("dismissed", report.dismissed), ("unconfirmed", report.unconfirmed))
     if counts := ", ".join(f"{len(entries):,} {word}" for word, entries in closed if entries):

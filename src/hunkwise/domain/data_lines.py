@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hunkwise.domain.diff import DiffLine, FileDiff, FileStatus, Side
-from hunkwise.domain.text import is_cut, is_shown_whole
+from hunkwise.domain.text import LINE_LIMIT, is_cut
 
 _TABLES = frozenset("csv tsv jsonl ndjson geojson topojson map".split())
 """Endings of formats that only hold data."""
@@ -18,7 +18,7 @@ def count_data_lines(file: FileDiff, rows: tuple[DiffLine, ...]) -> int:
     Of such a row either everything but its data is shown, whatever its file is, or its file is a table, or a document
     whose version at the base has such rows already. So the author of a change cannot hide code by the shape of a file.
     """
-    long = [row for row in rows if row.changed and not is_shown_whole(row)]
+    long = [row for row in rows if len(row.raw) > LINE_LIMIT and row.changed]
     if not long:
         return 0
     return len(long) if _holds_data(file) else sum(1 for row in long if not is_cut(row))

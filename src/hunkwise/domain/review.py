@@ -300,3 +300,5 @@ class PostResult:
     """Why the review could not be posted; None if it was posted, or there was none to post."""
     stale: str | None = None
     """Why the review must not be posted any more, for example a new head; None if it may be."""
+    comments: Mapping[Finding, str] = field(default_factory=dict)
+    """The URLs of the comments that were posted."""

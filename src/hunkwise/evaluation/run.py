@@ -113,7 +113,7 @@ class CaseRunner:
         hooks = RunHooks(
             _no_journal, _no_progress, self.interrupted, self.clock, started, self._without_secrets
         )
-        # The second opinion may have written a secret, and the judge reads its findings.
+        # The double-check may have written a secret, and the judge reads its findings.
         return self._without_secrets(await review(request, prepared, model, hooks))
 
     def _without_secrets(self, result: Review) -> Review:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from hunkwise.domain.finding import Finding
 from hunkwise.domain.model import Question, ReportTool
 from hunkwise.domain.pull_request import Snapshot
 from hunkwise.domain.review import Coverage, ReviewFault, SkipReason
-from hunkwise.domain.text import count
+from hunkwise.domain.text import count, cut, one_line
 from hunkwise.errors import Error, ModelError, ModelKind, SettingsError
 from hunkwise.flows.finding_collector import (
     MAX_FINDINGS,
@@ -29,6 +29,8 @@ from hunkwise.prompts.report_findings import MAX_FINDINGS as MAX_IN_CALL
 
 _MIN_SPLIT = 2_000
 """Characters of a chunk that is too large for the model for another reason than its own size."""
+_MOST_NAMED = 3
+"""Files that a fault names."""
 MAX_SPLITS = 5
 """How often a question is split that is too large for the model: down to about one thirtieth."""
 
@@ -109,6 +111,8 @@ class Analyzer:
         self._answered = 0
         """Number of answered questions in the last report of progress."""
         self._errors: list[ModelError] = []
+        self._lost: dict[ModelKind, list[str]] = {}
+        """Paths of the files that were not reviewed because of an error, by its kind."""
         self._template_errors: list[SettingsError] = []
 
     async def analyse(self, plan: ReviewPlan, interrupted: asyncio.Event) -> Analysis:
@@ -161,6 +165,8 @@ class Analyzer:
             if error.kind is ModelKind.TOO_LARGE:
                 self._unsplittable.append((size, error))
             self._errors.append(error)
+            if self._outcomes[task.key] is not None:
+                self._lost.setdefault(error.kind, []).extend(part.file.path for part in task.chunk.parts)
         else:
             await self._split(task, parts, splits)
 
@@ -210,7 +216,11 @@ class Analyzer:
         return Analysis(
             findings=self._findings,
             coverage=coverage_of(plan, self._outcomes, self._snapshot),
-            faults=(*_faults(self._errors), *_template_faults(self._template_errors), *self._lost_findings()),
+            faults=(
+                *_faults(self._errors, self._lost),
+                *_template_faults(self._template_errors),
+                *self._lost_findings(),
+            ),
             summaries=tuple(collector.summary for collector in self._collectors if collector.summary),
             questions=questions,
             answered=answered,
@@ -253,15 +263,28 @@ def _skip_reason(error: ModelError) -> SkipReason:
             return SkipReason.FAILED
 
 
-def _faults(errors: Iterable[ModelError]) -> list[ReviewFault]:
-    """Returns one fault for each kind, with its first message and the number of errors."""
+def _faults(errors: Iterable[ModelError], lost: Mapping[ModelKind, Sequence[str]]) -> list[ReviewFault]:
+    """Returns one fault for each kind: its first message, the number of errors, and the files that they cost."""
     by_kind: dict[ModelKind, list[ModelError]] = {}
     for error in errors:
         by_kind.setdefault(error.kind, []).append(error)
     return [
-        ReviewFault(str(kind), _message(same), same[0].hint, same[0].shell_hint)
+        ReviewFault(
+            str(kind),
+            f"{_message(same)}{_not_reviewed(lost.get(kind, ()))}",
+            same[0].hint,
+            same[0].shell_hint,
+        )
         for kind, same in by_kind.items()
     ]
+
+
+def _not_reviewed(paths: Sequence[str]) -> str:
+    """Returns a sentence with the first of the files; empty without any."""
+    unique = list(dict.fromkeys(paths))
+    names = ", ".join(cut(one_line(path), 100) for path in unique[:_MOST_NAMED])
+    more = f" and {count(len(unique) - _MOST_NAMED, 'more file')}" if len(unique) > _MOST_NAMED else ""
+    return f" Not reviewed because of it: {names}{more}." if names else ""
 
 
 def _template_faults(errors: Iterable[SettingsError]) -> Iterable[ReviewFault]:

@@ -22,10 +22,8 @@ from hunkwise.tracking.state import latest_state
 
 _MAX_BLOB_FILES = 50
 """Files whose patches are built from blobs of the API, two requests each; git has no such limit."""
-_CHECK_OUT = (
-    "With a clone that has both commits, hunkwise reads the changed files from git: in a workflow, run "
-    "actions/checkout with `fetch-depth: 0` first."
-)
+_CHECK_OUT = "Run actions/checkout with `fetch-depth: 0` first: the changed files are then read from git."
+_CLONE = "Run it in a clone that has both commits: the changed files are then read from git."
 _AT_ONCE = 4
 _LARGEST_SCRIPT = 5_000_000
 _MOST_SCRIPTS = 50_000_000
@@ -93,7 +91,8 @@ class MissingPatches:
             raise error
         diff = self._read_checkout(pull_request)
         if diff is None:
-            raise GitHubError(error.kind, error.message, f"{_CHECK_OUT} {error.hint}".rstrip()) from error
+            hints = (f"{hint} {error.hint}".rstrip() for hint in (_CHECK_OUT, _CLONE))
+            raise GitHubError(error.kind, error.message, *hints) from error
         self.notes.append(f"The changed files were read from the checkout: {error.message}")
         return tuple(diff.values())
 

@@ -74,7 +74,7 @@ class Budgets:
 
     def verification(self, prompt: PromptSettings) -> Budget:
         """Returns the budget of all questions of the verification."""
-        whole = self._without_summary.part(self._verify_limits, " of the second opinion")
+        whole = self._without_summary.part(self._verify_limits, " of the double-check")
         return whole.part(prompt.budget.limits, f' of the prompt "{prompt.name}"')
 
     def summary(self, prompt: PromptSettings) -> Budget:

@@ -33,7 +33,7 @@ from hunkwise.tracking.reconcile import code_when_raised, compare, restore_findi
 Outcomes = Mapping[tuple[str, int], SkipReason | None]
 """Outcomes by a prompt's name and a chunk's index; None if the question was answered."""
 MOST_ELSEWHERE = 12
-"""Earlier findings that are put to the second opinion again because of changes elsewhere: one question."""
+"""Earlier findings that are put to the double-check again because of changes elsewhere: one question."""
 _CARRIED = -1
 """Index of the chunk that contains what an earlier run reviewed."""
 
@@ -183,7 +183,7 @@ class EarlierFinding:
     old_code: str
     """The rows of the diff when it was raised; empty if they are not known."""
     asked: bool
-    """False if the second opinion cannot or need not be asked: then it is undecided."""
+    """False if the double-check cannot or need not be asked: then it is undecided."""
 
 
 def earlier_findings(

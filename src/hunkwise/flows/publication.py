@@ -16,18 +16,19 @@ from typing import Protocol
 from hunkwise.domain.diff import by_path
 from hunkwise.domain.finding import Finding
 from hunkwise.domain.pull_request import Comment, Conversation, PostedReview, ReviewState, Thread
-from hunkwise.domain.review import PostResult, Review, ReviewEvent, ReviewFault
+from hunkwise.domain.review import Destination, PostResult, Review, ReviewEvent, ReviewFault
 from hunkwise.enclosing.scopes import CHECK_SECONDS, ScopeFinder
 from hunkwise.errors import GitHubError
 from hunkwise.flows.check_run import CheckRunProgress
 from hunkwise.flows.publish_plan import PublishPlan, PublishSettings
 from hunkwise.publish.annotations import annotation
 from hunkwise.publish.conclusion import PublishedReview, review_event, superseded
-from hunkwise.publish.documents import check_output, comment, review_body, summary_comment
+from hunkwise.publish.documents import check_output, review_body, summary_comment
+from hunkwise.publish.finding_text import comment
 from hunkwise.publish.placement import ReviewDraft, place
 from hunkwise.publish.sections import describe_pause, fixed_evidence
 from hunkwise.publish.suggestions import Suggestions
-from hunkwise.tracking.markers import is_review_marker, review_marker
+from hunkwise.tracking.markers import finding_marker, is_review_marker, review_marker
 from hunkwise.tracking.state import latest_state, summary_comments
 
 _log = logging.getLogger(__name__)
@@ -52,14 +53,18 @@ class SummaryCommentPort(Protocol):
 
 
 class ThreadPort(Protocol):
-    """Closes threads as far as GitHub allows; returns a sentence for each one that was not closed as requested.
+    """Closes and finds our threads; see github.comments. Neither method raises GitHubError.
 
-    `answer`: whether to post an answer in the threads too, with the `evidence` (Markdown) of some of them.
+    `close` returns a sentence for each thread that was not closed as requested. `answer`: whether to post an answer in
+    the threads too, with the `evidence` (Markdown) of some of them. `urls` returns the URLs of the newest comments of
+    our account on lines and files, by their last lines, as far as they can be read.
     """
 
     def close(
         self, threads: Sequence[Thread], head_sha: str, *, answer: bool, evidence: Mapping[Thread, str]
     ) -> tuple[str, ...]: ...
+
+    def urls(self, login: str) -> Mapping[str, str]: ...
 
 
 class HeadFilePort(Protocol):
@@ -232,6 +237,7 @@ class Publication:
             posted = self._ports.reviews.publish(self._draft_review(plan, plan.event_to_post(event)))
         if posted.stale:
             return self._finish(plan, posted)
+        posted = replace(posted, comments=self._find_comments(posted.where, now.viewer))
         # An answer would become part of a pending review of the same account.
         reconciled, server_url = plan.reconciliation, self._settings.server_url
         evidence = {
@@ -244,6 +250,16 @@ class Publication:
         if posted.fault is None:
             notes += dismiss(self._ports.reviews, now, event)
         return self._finish(plan, replace(posted, notes=tuple(notes)), remember=True)
+
+    def _find_comments(self, where: Mapping[Finding, Destination], login: str) -> dict[Finding, str]:
+        """Returns the URLs of the findings' comments, as far as GitHub lists them."""
+        markers = {
+            finding: finding_marker(finding, destination)
+            for finding, destination in where.items()
+            if destination in (Destination.INLINE, Destination.FILE)
+        }
+        urls = self._ports.threads.urls(login) if markers else {}
+        return {finding: urls[marker] for finding, marker in markers.items() if marker in urls}
 
     def _choose_event(self, plan: PublishPlan) -> ReviewEvent:
         return review_event(plan.review, self._settings.gates, may_approve=self._settings.own_review)
@@ -262,7 +278,12 @@ class Publication:
             event=event,
             marker=review_marker(settings.run, review.head_sha),
             comment=lambda finding, where: comment(
-                finding, server_url=settings.server_url, offered=offered.get(finding), where=where
+                finding,
+                server_url=settings.server_url,
+                offered=offered.get(finding),
+                where=where,
+                for_agents=settings.for_agents,
+                names_prompt=view.names_prompt,
             ),
             body=lambda placed, asked: review_body(view, placed, asked),
             reason_not_to_post=lambda: self._reason_not_to_post(plan.run_review, self._ports.conversation()),
@@ -287,7 +308,8 @@ class Publication:
         else:
             warnings, unposted = self._upload(plan.view(posted)), plan.unposted(posted)
             posted = replace(posted, notes=(*posted.notes, *warnings))
-        annotations = [annotation(finding, files_by_path) for finding in unposted]
+        names_prompt = len(plan.review.prompts) > 1
+        annotations = [annotation(finding, files_by_path, names_prompt=names_prompt) for finding in unposted]
         annotated = self._ports.announcement.annotate(head_sha, annotations)
         view = plan.view(posted, annotated)
         older = self._ports.announcement.older(plan.conversation) if plan.conversation else ()

@@ -139,6 +139,8 @@ class PublishSettings:
     """There is a job summary; it contains the findings that could not be posted."""
     report: bool = True
     """The JSON report could be written; it contains them too."""
+    for_agents: bool = False
+    """Findings have a prompt for a coding agent."""
     automatic: bool = True
     """Nobody asked for this run: it posts nothing if the pull request is paused."""
 
@@ -231,6 +233,7 @@ class PublishPlan:
             number=settings.number,
             server_url=settings.server_url,
             run=settings.run,
+            for_agents=settings.for_agents,
         )
 
     def _published_findings(self, posted: PostResult, annotated: int) -> tuple[PublishedFinding, ...]:

@@ -12,7 +12,7 @@ from hunkwise.domain.text import cut
 from hunkwise.prompts.report_verdicts import Verdict, VerdictCollector
 from hunkwise.publish.sanitize import code_span
 
-_FAULT_KIND: Final = "second opinion"
+_FAULT_KIND: Final = "double-check"
 _MAX_PATH: Final = 200
 _MAX_MERGED: Final = 5
 """Places of merged findings that the text of the one that is kept names."""
@@ -211,5 +211,5 @@ def _faults(missing: Iterable[MissingVerdict]) -> tuple[ReviewFault, ...]:
 def _sentence(same: Sequence[MissingVerdict]) -> str:
     first = same[0].message
     if len(same) == 1:
-        return f"1 finding was not verified by a second opinion, and is kept as it was found. {first}"
-    return f"{len(same):,} findings were not verified by a second opinion, and are kept as they were found. {first}"
+        return f"1 finding could not be double-checked and is kept as it was found. {first}"
+    return f"{len(same):,} findings could not be double-checked and are kept as they were found. {first}"

@@ -11,9 +11,10 @@ from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment, Thread
 from hunkwise.domain.text import joined
 from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.github.accounts import bare
 from hunkwise.github.graphql import GraphqlResponse
 from hunkwise.github.responses import REFUSED
-from hunkwise.github.writer import Writer, marker_line, posted_comment
+from hunkwise.github.writer import Writer, address, marker_line, posted_comment
 from hunkwise.tracking.markers import fixed_marker, is_fixed
 
 
@@ -123,6 +124,21 @@ class Threads:
         self._resolve([thread for thread in current if thread.id], closing)
         self._mark_fixed(closing.refused, closing)
         return tuple(closing.notes)
+
+    def urls(self, login: str) -> dict[str, str]:
+        """Returns the URLs of the newest comments on lines and files that `login` wrote, by their last lines.
+
+        It is one request, for at most 100 comments. Empty if GitHub refuses it: only links are lost.
+        """
+        query = {"sort": "created", "direction": "desc", "per_page": 100}
+        urls: dict[str, str] = {}
+        try:
+            for entry in self._writer.get(f"pulls/{self._writer.number}/comments", query).objects():
+                if bare(entry.text_or("user.login", "")) == login:
+                    urls.setdefault(marker_line(entry.text_or("body", "")), address(entry))
+        except GitHubError as error:
+            _log.info("The new comments were not listed, so the summary has no links to them: %s", error)
+        return urls
 
     def _resolve(self, threads: Sequence[Thread], closing: _Closing) -> None:
         for start in range(0, len(threads), _BATCH):

@@ -14,10 +14,11 @@ from hunkwise.domain.limits import ANNOTATION_BYTES, TITLE_CHARACTERS
 from hunkwise.domain.text import cut, cut_bytes, joined, one_line, plain, size
 from hunkwise.publish.markdown_syntax import fence_opening, find_code_spans, read_fenced_lines
 from hunkwise.publish.sanitize import fence, without_marker
-from hunkwise.publish.sections import check_of
+from hunkwise.publish.sections import attribute_line
 
 MOST_IN_LOG = 10
 """GitHub shows at most this many annotations of a level per step."""
+NO_TEXT = "There is no description."
 _ADDRESS = re.compile(r"://(?=\S)|\bwww\.(?=\w)", re.IGNORECASE)
 _BYTE = re.compile("[\udc80-\udcff]")
 _HEADING = re.compile(r"^ {0,3}#{1,6} +")
@@ -55,11 +56,16 @@ class Annotation:
 
 
 def annotation(
-    finding: Finding, files_by_path: Mapping[str, FileDiff], *, server_url: str = ""
+    finding: Finding,
+    files_by_path: Mapping[str, FileDiff],
+    *,
+    server_url: str = "",
+    names_prompt: bool = False,
 ) -> Annotation:
     """Returns the finding at a line of the head; if it is not about lines of the head, the message says so.
 
-    Addresses that do not lead to `server_url` are broken: GitHub makes links of all that it finds.
+    Addresses that do not lead to `server_url` are broken: GitHub makes links of all that it finds. `names_prompt` as in
+    `sections.attribute_line`.
     """
     start, end, place = _locate(finding, files_by_path)
     path = escape_path(finding.path)
@@ -72,7 +78,7 @@ def annotation(
         end,
         _LEVELS[finding.severity],
         cut(f"{finding.severity.label}: {title}", TITLE_CHARACTERS),
-        _write_message(finding, place, server_url),
+        _write_message(finding, place, server_url, names_prompt=names_prompt),
     )
 
 
@@ -93,6 +99,7 @@ def workflow_annotations(
     files: Iterable[FileDiff],
     *,
     server_url: str = "",
+    names_prompt: bool = False,
     warnings: int = MOST_IN_LOG,
     notices: int = MOST_IN_LOG,
 ) -> tuple[Annotation, ...]:
@@ -106,7 +113,9 @@ def workflow_annotations(
     severe = [finding for finding in ranked if finding.severity >= Severity.HIGH][: max(warnings, 0)]
     others = ranked[len(severe) :][: max(notices, 0)]
     return tuple(
-        replace(annotation(finding, files_by_path, server_url=server_url), level=level)
+        replace(
+            annotation(finding, files_by_path, server_url=server_url, names_prompt=names_prompt), level=level
+        )
         for level, selected in ((Level.WARNING, severe), (Level.NOTICE, others))
         for finding in selected
     )
@@ -137,14 +146,9 @@ def describe_location(finding: Finding) -> str:
     return f"This is about the code before the change, lines {anchor.start_line}–{anchor.line}."
 
 
-def attributes(finding: Finding, server_url: str) -> str:
-    """Returns category, confidence, prompt and verification in one plain line."""
-    category = cut(plain_text(one_line(finding.category), server_url), 60)
-    parts = [category] if category else []
-    if finding.confidence is not None:
-        parts.append(f"confidence {finding.confidence:.0%}")
-    parts.append(f"prompt {cut(one_line(finding.prompt), 60)}")
-    return " · ".join([*parts, check_of(finding)] if finding.check else parts)
+def attributes(finding: Finding, server_url: str, *, names_prompt: bool = False) -> str:
+    """Returns `sections.attribute_line` as plain text."""
+    return attribute_line(finding, lambda text: plain_text(text, server_url), names_prompt=names_prompt)
 
 
 def _locate(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[int, int, str]:
@@ -153,19 +157,22 @@ def _locate(finding: Finding, files_by_path: Mapping[str, FileDiff]) -> tuple[in
     if anchor is None:
         return 1, 1, describe_location(finding)
     if anchor.side is Side.LEFT:
-        line = _clamp(_find_nearest_line(anchor, files_by_path.get(anchor.path)))
+        line = _clamp(find_nearest_line(anchor, files_by_path.get(anchor.path)))
         return line, line, describe_location(finding)
     return *lines_at_head(anchor), ""
 
 
-def _find_nearest_line(anchor: Anchor, file: FileDiff | None) -> int:
-    """Returns the line of the head that is nearest, in the same hunk, to a line of the base; 1 if there is none."""
+def find_nearest_line(anchor: Anchor, file: FileDiff | None) -> int:
+    """Returns the line of the head that is nearest, in the same hunk, to a line of the base.
+
+    If the hunk has no line of the head, it is the place of the hunk; 1 if there is no hunk.
+    """
     hunk = file.hunk_at(Side.LEFT, anchor.line) if file else None
     if hunk is None:
         return 1
     at = next(index for index, row in enumerate(hunk.lines) if row.old == anchor.line)
     candidates = [(abs(index - at), row.new) for index, row in enumerate(hunk.lines) if row.new is not None]
-    return min(candidates)[1] if candidates else 1
+    return min(candidates)[1] if candidates else max(hunk.new_start, 1)
 
 
 def lines_at_head(anchor: Anchor) -> tuple[int, int]:
@@ -178,7 +185,7 @@ def _clamp(number: int) -> int:
     return min(max(number, 1), _LAST_LINE)
 
 
-def _write_message(finding: Finding, place: str, server_url: str) -> str:
+def _write_message(finding: Finding, place: str, server_url: str, *, names_prompt: bool) -> str:
     """Returns the message: place, body, suggestion and attributes, of at most `ANNOTATION_BYTES` bytes."""
     body = plain_text(
         without_markup(plain(finding.body).strip() or one_line(finding.title)), server_url
@@ -186,22 +193,20 @@ def _write_message(finding: Finding, place: str, server_url: str) -> str:
     blocks = [place, body]
     if finding.suggestion is not None:
         blocks.append(suggestion_text(plain_text(finding.suggestion, server_url)))
-    tail = f"\n\n{attributes(finding, server_url)}"
-    return (cut_bytes(joined(blocks), ANNOTATION_BYTES - size(tail)) + tail).lstrip()
+    tail = attributes(finding, server_url, names_prompt=names_prompt)
+    text = cut_bytes(joined(blocks), ANNOTATION_BYTES - size(tail) - 2)
+    return joined([text, tail]) or NO_TEXT
 
 
-_REMOVAL = "Suggested: remove these lines."
-
-
-def suggestion_text(code: str) -> str:
-    """Returns the block that shows a suggestion as plain text."""
-    return f"Suggested instead:\n{code.rstrip(chr(10))}" if code.strip() else _REMOVAL
-
-
-def fenced_suggestion(code: str, path: str) -> str:
-    """Returns the block that shows a suggestion as Markdown; the file's ending is the language, which GitHub knows."""
+def suggestion_text(code: str, *, path: str | None = None) -> str:
+    """Returns the block that shows a suggestion: as plain text or, for the file at `path`, as Markdown."""
+    if not code.strip():
+        return "Suggested: remove these lines."
+    if path is None:
+        return f"Suggested instead:\n{code.rstrip(chr(10))}"
+    # GitHub knows a language by the extension of its files, or by a whole name such as Makefile.
     language = path.rpartition("/")[2].rpartition(".")[2]
-    return f"Suggested instead:\n\n{fence(code, language)}" if code.strip() else _REMOVAL
+    return f"Suggested instead:\n\n{fence(code, language)}"
 
 
 def without_markup(markdown: str) -> str:

@@ -16,7 +16,9 @@ from hunkwise.domain.text import count, cut, joined, one_line, size, take_fittin
 from hunkwise.publish import sanitize
 from hunkwise.publish.audit_boxes import again_box, finding_box
 from hunkwise.publish.change_summary import folded
-from hunkwise.publish.documents import count_severities, render_attributes
+from hunkwise.publish.conclusion import count_by_severity
+from hunkwise.publish.coverage_text import folder_cell
+from hunkwise.publish.finding_text import render_attributes
 from hunkwise.publish.links import code_link, linked
 from hunkwise.publish.sections import BADGES, evidence_fold, low_confidence
 from hunkwise.tracking.ledger import BASELINE, LedgerEntry
@@ -38,7 +40,7 @@ _FEWEST_BARS, _MOST_BARS = 4, 12
 _LONGEST_BAR = 24
 _BAR = re.compile(r"[A-Za-z0-9._/ -]+")
 _DEMO = (
-    "> **By rules, not by a model:** this audit was made by the demo's fixed rules. It shows how hunkwise works, and "
+    "> **Made by fixed rules, not by a model:** this audit was made by the demo. It shows how hunkwise works, and "
     "says little about this repository."
 )
 
@@ -133,7 +135,7 @@ def notify_comment(report: AuditReport, notify_on: Severity | None) -> str:
     digest = code_key(" ".join(sorted(finding.fingerprint for finding in found)))
     return joined(
         [
-            f"**{count(len(found), 'new finding')}** at {_commit(report)}: {count_severities(found)}.",
+            f"**{count(len(found), 'new finding')}** at {_commit(report)}: {count_by_severity(found)}.",
             "\n".join(rows),
             "To dismiss a finding, tick its box in the issue above.",
             marker("audit-news", f"date={report.date}", f"new={digest}"),
@@ -164,8 +166,8 @@ def _headline(report: AuditReport) -> str:
         part = "" if report.files_read >= report.files_total else " in the part that has been read"
         return "**Nothing has been read yet.**" if not report.files_read else f"**No open findings{part}.**"
     new = len(report.new_findings)
-    severities = count_severities(finding for finding, _ in report.open)
-    return f"**{count(len(report.open), 'open finding')}**, {f'{new:,}' if new else 'none'} of them new: {severities}."
+    severities = count_by_severity(finding for finding, _ in report.open)
+    return f"**{count(len(report.open), 'open finding')}**, {f'{new:,}' if new else 'nothing'} new: {severities}."
 
 
 def _lap(report: AuditReport) -> str:
@@ -222,7 +224,7 @@ def _below(report: AuditReport) -> list[str]:
         _fold_dismissed(report.dismissed),
         _fold_closed("Fixed lately", report.fixed, lambda entry: f"on {entry.closed}"),
         _fold_closed(
-            "No longer confirmed by a second opinion",
+            "No longer confirmed",
             report.unconfirmed,
             lambda entry: f"since {entry.closed}",
         ),
@@ -285,7 +287,7 @@ def _coverage(folders: Sequence[FolderCoverage]) -> list[str]:
     if not folders:
         return []
     rows = [
-        f"| {_cell(folder.path)} | {folder.read:,} | {folder.total:,} | {_percent(folder)} % |"
+        f"| {folder_cell(folder.path)} | {folder.read:,} | {folder.total:,} | {_percent(folder)} % |"
         for folder in folders[:_MOST_FOLDERS]
     ]
     more = f"\n\nand {count(len(folders) - len(rows), 'more folder')}" if len(folders) > len(rows) else ""
@@ -293,11 +295,6 @@ def _coverage(folders: Sequence[FolderCoverage]) -> list[str]:
     chart = _chart(folders)
     block = folded(f"Files read by folder: {count(len(folders), 'folder')}", table)
     return ["### Coverage of this lap", chart, block]
-
-
-def _cell(path: str) -> str:
-    # A pipe ends a cell even within a code span; the table parser removes the backslash.
-    return sanitize.code_span(cut(one_line(path), 100)).replace("|", "\\|") if path else "(no folder)"
 
 
 def _percent(folder: FolderCoverage) -> int:

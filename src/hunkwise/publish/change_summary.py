@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from hunkwise.domain.finding import MAX_AREAS, MAX_DIAGRAM, Area, Risk
-from hunkwise.domain.text import plain
+from hunkwise.domain.text import joined, plain
 from hunkwise.publish import sanitize
 from hunkwise.publish.conclusion import PublishedReview
 from hunkwise.publish.sanitize import drawn_fence
@@ -83,10 +83,8 @@ def _find_line_fault(line: str) -> str | None:
 _OVERVIEW_LIMIT = 3_000
 _NAME_LIMIT = 120
 _WORDS_LIMIT = 600
-_MOST_UNFOLDED = 3
-"""Maximum number of areas that are shown unfolded."""
-_BY_MODEL = "#### The change, in the model's words"
-_BY_RULES = "#### The change, in the words of the demo's rules"
+_BY_MODEL = "Summary (AI-generated)"
+_BY_RULES = "Summary (by the demo's rules)"
 
 
 def folded(title: str, markdown: str) -> str:
@@ -95,7 +93,7 @@ def folded(title: str, markdown: str) -> str:
 
 
 def change_blocks(view: PublishedReview, *, drawn: bool) -> list[str]:
-    """Returns heading, overview, areas, risk and, if `drawn`, the diagram; empty if there is no summary."""
+    """Returns overview, areas, risk and, if `drawn`, the diagram in a folded block; empty if there is no summary."""
     review = view.review
     parts = [sanitize.text(review.summary, _OVERVIEW_LIMIT, server_url=view.server_url)]
     if review.walkthrough is not None:
@@ -103,15 +101,11 @@ def change_blocks(view: PublishedReview, *, drawn: bool) -> list[str]:
         parts += [_render_areas(areas), _render_risk(risk) if risk else ""]
         parts.append(diagram(review.walkthrough.diagram) if drawn else "")
     blocks = [part for part in parts if part]
-    return [_BY_RULES if review.demo else _BY_MODEL, *blocks] if blocks else []
+    return [folded(_BY_RULES if review.demo else _BY_MODEL, joined(blocks))] if blocks else []
 
 
 def _render_areas(areas: tuple[Area, ...]) -> str:
-    rows = [row for area in areas if (row := _render_area(area))]
-    text = "\n".join(rows)
-    if len(rows) <= _MOST_UNFOLDED:
-        return text
-    return folded(f"Area by area: {len(rows)}", text)
+    return "\n".join(row for area in areas if (row := _render_area(area)))
 
 
 def _render_area(area: Area) -> str:
@@ -126,4 +120,4 @@ def _render_area(area: Area) -> str:
 
 def _render_risk(risk: Risk) -> str:
     why = sanitize.line(risk.why, _WORDS_LIMIT)
-    return f"**Risk, as the model sees it: {risk.level}.**" + (f" {why}" if why else "")
+    return f"**Risk: {risk.level} (AI estimate).**" + (f" {why}" if why else "")

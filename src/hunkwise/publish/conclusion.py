@@ -74,8 +74,10 @@ class RunConclusion:
     """A sentence for each reason that the exit code is not 0; empty if it is 0."""
     warnings: tuple[str, ...] = ()
     """A sentence for each problem that did not decide the exit code."""
-    reviewed: str = "Reviewed."
-    """The sentence of a run that exits 0."""
+    result: str = "No findings."
+    """A sentence on the findings, whatever the exit code is."""
+    requested: str = ""
+    """A sentence on why the review requests changes; empty if it does not."""
     fallbacks: tuple[str, ...] = ()
     """Those of `warnings` that are about findings at a fallback level."""
 
@@ -85,12 +87,10 @@ class RunConclusion:
 
     @property
     def sentence(self) -> str:
-        """The headline of check run and summary: `Failed: …`, `Partial: …`, or what was reviewed."""
-        if not self.reasons:
-            return self.reviewed
-        first, *rest = self.reasons
-        word = "Partial" if self.exit_code is ExitCode.PARTIAL else "Failed"
-        return " ".join([f"{word}: {first[:1].lower()}{first[1:]}", *rest])
+        """Why the exit code is not 0, the result, and why changes are requested. It is the check run's title."""
+        blocked = "Blocked: " if self.exit_code is ExitCode.GATE else ""
+        requested = f"Changes requested: {self.requested}" if self.requested else ""
+        return blocked + " ".join(filter(None, (*self.reasons, self.result, requested)))
 
 
 def count_fallbacks(
@@ -117,12 +117,14 @@ def conclude(review: Review, gates: Gates, fallbacks: FallbackCounts = _ALL_IN_P
     """
     failed = _find_reached_gates(review, gates)
     missing = _describe_missing(review.coverage, fallbacks)
-    warnings = _describe_fallbacks(fallbacks)
+    warnings = _describe_fallbacks(fallbacks, len(review.findings))
+    result = describe_result(review)
+    requested = _count_reached(review, gates.request_changes_on, "request-changes-on")
     if failed:
-        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings), fallbacks=warnings)
+        return RunConclusion(ExitCode.GATE, failed, (*missing, *warnings), result, requested, warnings)
     if missing:
-        return RunConclusion(ExitCode.PARTIAL, missing, warnings, fallbacks=warnings)
-    return RunConclusion(ExitCode.REVIEWED, (), warnings, _describe_result(review, gates), warnings)
+        return RunConclusion(ExitCode.PARTIAL, missing, warnings, result, requested, warnings)
+    return RunConclusion(ExitCode.REVIEWED, (), warnings, result, requested, warnings)
 
 
 def reached(findings: Iterable[Finding], gate: Severity | None) -> bool:
@@ -175,69 +177,94 @@ def _reviewed_everything(coverage: Coverage) -> bool:
 
 
 def _find_reached_gates(review: Review, gates: Gates) -> tuple[str, ...]:
-    reasons = []
-    if gates.fail_on is not None and reached(review.findings, gates.fail_on):
-        reasons.append(f"A finding reaches fail-on: {gates.fail_on.label}.")
     percent = review.coverage.percent
+    coverage = ""
     if percent < gates.min_coverage:
-        reasons.append(
-            f"{percent} % of the changed lines were reviewed; min-coverage is {gates.min_coverage} %."
-        )
-    return tuple(reasons)
+        coverage = f"{percent} % of the changed lines were reviewed (min-coverage: {gates.min_coverage})."
+    return tuple(filter(None, (_count_reached(review, gates.fail_on, "fail-on"), coverage)))
+
+
+def _count_reached(review: Review, gate: Severity | None, key: str) -> str:
+    """Returns, for example, `4 findings are high or worse (fail-on: high).`; empty if the gate is not reached."""
+    if gate is None or not reached(review.findings, gate):
+        return ""
+    number = sum(1 for finding in review.findings if finding.severity >= gate)
+    verb = "is" if number == 1 else "are"
+    level = gate.label if gate is Severity.CRITICAL else f"{gate.label} or worse"
+    return f"{count(number, 'finding')} {verb} {level} ({key}: {gate.label})."
+
+
+def describe_gap(coverage: Coverage) -> str:
+    """Returns a sentence on how much should have been reviewed and was not; empty if nothing."""
+    if coverage.complete:
+        return ""
+    files = count(len(coverage.missing) + coverage.unlisted_files, "file")
+    return f"Not fully reviewed: {files}; {coverage.percent} % of the changed lines were reviewed."
+
+
+def describe_remedy(coverage: Coverage) -> str:
+    """Returns a sentence on how lines that are too long can be left out; empty if there are none."""
+    if all(file.reason is not SkipReason.LINE_TOO_LONG for file in coverage.missing):
+        return ""
+    return "A line is too long to be shown whole: if its file is data, list it under `ignore` in the configuration."
 
 
 def _describe_missing(coverage: Coverage, fallbacks: FallbackCounts) -> tuple[str, ...]:
-    reasons = []
-    if not coverage.complete:
-        files = count(len(coverage.missing) + coverage.unlisted_files, "file")
-        reasons.append(
-            f"A part of the change was not reviewed: {files}, {coverage.percent} % of the lines covered."
-        )
-    if any(file.reason is SkipReason.LINE_TOO_LONG for file in coverage.missing):
-        reasons.append(
-            "A line is too long to be shown whole: if its file is data, list it under `ignore` in the configuration."
-        )
+    lost = ""
     if fallbacks.lost:
         verb = "is" if fallbacks.lost == 1 else "are"
-        reasons.append(
+        lost = (
             f"{count(fallbacks.lost, 'finding')} {verb} in the log alone: not posted, and neither the job summary nor "
             "the JSON report could be written."
         )
-    return tuple(reasons)
+    return tuple(filter(None, (describe_gap(coverage), describe_remedy(coverage), lost)))
 
 
-def _describe_fallbacks(fallbacks: FallbackCounts) -> tuple[str, ...]:
+def _describe_fallbacks(fallbacks: FallbackCounts, findings: int) -> tuple[str, ...]:
+    """Returns a sentence on the findings that have no comment; `findings`: the number of all open ones."""
     if not fallbacks.below:
-        warning = "The review could not be posted as it should be; no finding is lost by that."
+        warning = "The review could not be posted as planned; no finding is lost."
         return (warning,) if fallbacks.unposted and not fallbacks.lost else ()
     counts = (
-        (fallbacks.annotated, "on annotations of the check run"),
+        (fallbacks.annotated, "in annotations of the check run"),
         (fallbacks.summarized, "in the job summary"),
         (fallbacks.reported, "in the JSON report"),
     )
-    places = ", ".join(f"{number:,} {place}" for number, place in counts if number)
-    return (f"{count(fallbacks.below, 'finding')} could not be posted on the change itself: {places}.",)
+    places = [(number, place) for number, place in counts if number]
+    if fallbacks.below == findings and len(places) == 1:
+        subject = "the finding is" if findings == 1 else f"all {findings:,} findings are"
+        return (f"hunkwise could not comment on the pull request; {subject} {places[0][1]}.",)
+    listed = ", ".join(f"{number:,} {place}" for number, place in places)
+    return (
+        f"{fallbacks.below:,} of {count(findings, 'finding')} could not be posted as comments: {listed}.",
+    )
 
 
-def _describe_result(review: Review, gates: Gates) -> str:
-    """Returns the sentence of a run that exits 0; it makes no claim about lines that were not reviewed."""
+def describe_result(review: Review) -> str:
+    """Returns one sentence on the findings; it makes no claim about lines that were not reviewed."""
     if review.findings:
-        threshold = gates.request_changes_on
-        gate = "no gate reached"
-        if threshold is not None and reached(review.findings, threshold):
-            gate = f"request-changes-on: {threshold.label} reached"
-        return f"Reviewed: {count(len(review.findings), 'finding')}, {gate}."
-    if review.coverage.reviewed_lines == 0:
-        if lines := review.coverage.unread_lines:
+        return f"{count(len(review.findings), 'finding')}: {count_by_severity(review.findings)}."
+    coverage = review.coverage
+    if coverage.reviewed_lines == 0:
+        if lines := coverage.unread_lines:
             return f"Nothing was reviewed: {count(lines, 'changed line')} of generated files or of data, and no other."
-        return "Nothing was reviewed: there is no changed line but what is left out by choice."
+        if not coverage.complete:
+            return "Nothing was reviewed."
+        return "Nothing to review" + (": every changed file is skipped." if coverage.files else ".")
+    part = "" if coverage.complete else " in the part that was reviewed"
     if any(entry.kind is Suppression.NOT_WORTH_COMMENT for entry in review.suppressed):
-        return "Reviewed: nothing that is worth a comment was found in the reviewed lines."
+        return f"No findings that are worth a comment{part}."
     if review.low_confidence:
-        return "Reviewed: nothing above min-confidence was found in the reviewed lines."
+        return f"No findings above min-confidence{part}."
     if review.suppressed:
-        return "Reviewed: no finding in the reviewed lines was confirmed."
-    return "Reviewed: nothing found in the reviewed lines."
+        return f"No findings{part}: the second check ruled out everything that was reported."
+    return f"No findings{part}."
+
+
+def count_by_severity(findings: Iterable[Finding]) -> str:
+    """Returns, for example, `1 critical, 2 low`, without zeros."""
+    found = Counter(finding.severity for finding in findings)
+    return ", ".join(f"{found[level]:,} {level.label}" for level in reversed(Severity) if found[level])
 
 
 @dataclass(frozen=True)
@@ -259,13 +286,22 @@ class PublishedReview:
     """`owner/name`; empty if there is none, for example for a local range."""
     number: int | None = None
     """Number of the pull request."""
+    base_sha: str = ""
+    """The commit that the change begins with; empty if it is not known."""
     server_url: str = ""
     run: str = ""
     """The run's name in its markers."""
+    for_agents: bool = False
+    """Findings on the pull request have a prompt for a coding agent."""
 
     def published(self, finding: Finding) -> PublishedFinding:
         """Returns where a finding of the review is published."""
         return self._by_finding[finding]
+
+    @property
+    def names_prompt(self) -> bool:
+        """Several prompts ran, so that a finding names its own."""
+        return len(self.review.prompts) > 1
 
     @property
     def known_findings(self) -> tuple[Finding, ...]:

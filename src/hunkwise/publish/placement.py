@@ -39,9 +39,8 @@ class Page:
 class PageTemplate:
     """The parts of a page besides its findings, and functions that write one finding."""
 
-    heads: tuple[list[str], ...]
-    """Alternatives for the blocks above the findings, from the longest to the shortest."""
-    tail: list[str]
+    frames: tuple[tuple[list[str], list[str]], ...]
+    """Alternatives for the blocks above and below the findings, from the longest to the shortest."""
     writers: tuple[Callable[[Finding], str], ...]
     """From the longest form to the shortest, of a line or two."""
     limit: int
@@ -53,12 +52,12 @@ class PageTemplate:
 def fit_page(template: PageTemplate, findings: Sequence[Finding]) -> Page:
     """Returns the page in the longest form that fits."""
     room = 0
-    for head in template.heads:
-        room = template.limit - size(joined([*head, *template.tail])) - _COUNT_SPACE
+    for above, below in template.frames:
+        room = template.limit - size(joined([*above, *below])) - _COUNT_SPACE
         for write in template.writers:
             blocks = take_fitting((write(finding) for finding in findings), room, "\n\n")
             if len(blocks) == len(findings):
-                return Page(joined([*head, *blocks, *template.tail]))
+                return Page(joined([*above, *blocks, *below]))
     return _count_rest(template, findings, room)
 
 
@@ -68,7 +67,8 @@ def _count_rest(template: PageTemplate, findings: Sequence[Finding], room: int) 
     blocks = take_fitting((template.writers[-1](finding) for finding in by_severity), room, "\n\n")
     counted = tuple(by_severity[len(blocks) :])
     more = f"**{count(len(counted), 'more finding')}** did not fit here. {template.rest}"
-    return Page(joined([*template.heads[-1], *blocks, more, *template.tail]), counted)
+    above, below = template.frames[-1]
+    return Page(joined([*above, *blocks, more, *below]), counted)
 
 
 LONGEST_SPAN = 200

@@ -275,7 +275,7 @@ class ReportedReview(ReportPart):
     """`digest_of` all other keys: it detects a damaged file, and does not authenticate the author."""
 
 
-def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str = "") -> dict[str, Any]:
+def as_json(view: PublishedReview, *, head_repository: str = "") -> dict[str, Any]:
     """Returns the report as JSON values; strings are valid UTF-8, so that `json.dump` cannot fail on them."""
     review, posted, verdict = view.review, view.posted, view.verdict
     report = ReportedReview.dump(
@@ -285,7 +285,7 @@ def as_json(view: PublishedReview, *, base_sha: str = "", head_repository: str =
         run=view.run,
         repository=view.repository,
         pull_request=view.number,
-        base_sha=base_sha,
+        base_sha=view.base_sha,
         head_repository=head_repository,
         conclusion=verdict.exit_code.conclusion,
         exit_code=verdict.exit_code,

@@ -24,9 +24,9 @@ from hunkwise.domain.review import FileCoverage, Review, ReviewFault
 from hunkwise.domain.text import cut, joined, one_line
 from hunkwise.publish import sanitize
 from hunkwise.publish.annotations import (
+    NO_TEXT,
     attributes,
     describe_location,
-    fenced_suggestion,
     lines_at_head,
     plain_text,
     suggestion_text,
@@ -194,14 +194,14 @@ def _make_plain_message(finding: Finding, limit: int, server_url: str) -> str:
     if finding.suggestion is not None:
         blocks.append(suggestion_text(_shorten(finding.suggestion, limit, server_url)))
     blocks.append(attributes(finding, server_url))
-    return _remove_markup(joined(blocks))
+    return _remove_markup(joined(blocks)) or NO_TEXT
 
 
 def _make_markdown_message(finding: Finding, limit: int, server_url: str) -> str:
     blocks = [f"**{sanitize.line(finding.title, _TITLE_LIMIT)}**" if finding.title.strip() else ""]
     blocks += [describe_location(finding), sanitize.text(finding.body, limit, server_url=server_url)]
     if finding.suggestion is not None:
-        blocks.append(fenced_suggestion(cut(finding.suggestion, limit), finding.path))
+        blocks.append(suggestion_text(cut(finding.suggestion, limit), path=finding.path))
     blocks.append(sanitize.line(attributes(finding, server_url), _TITLE_LIMIT))
     return joined(blocks)
 
@@ -221,7 +221,7 @@ def _make_invocation(review: Review, omitted: int) -> Json:
     notifications = [_describe_unreviewed(file) for file in review.coverage.missing[:_MOST_FILES_NAMED]]
     more = len(review.coverage.missing) - len(notifications)
     counts = [
-        (more, "more files were not reviewed, or not whole: the JSON report names them."),
+        (more, "more files were not fully reviewed: the JSON report names them."),
         (review.coverage.unlisted_files, "files were not listed by GitHub, and not reviewed."),
         (omitted, f"findings are not in this file, which holds the {MOST_RESULTS:,} most severe."),
     ]

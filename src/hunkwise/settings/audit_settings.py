@@ -78,7 +78,7 @@ class AuditSettings(SettingsModel):
     )
     min_severity: Level = setting(Severity.MEDIUM, "Omits findings below it, and counts them.")
     max_model_calls: ModelCalls = setting(
-        60, "Model calls for one audit, its second opinion included; the next audit continues."
+        60, "Model calls for one audit, its double-check included; the next audit continues."
     )
     max_credits: CreditLimit = setting(
         None, "AI credits of Copilot for one audit (one is 0.01 USD); the next audit continues."

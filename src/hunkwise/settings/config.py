@@ -145,6 +145,7 @@ class Config(SettingsModel):
         "short", "What the summary says about the change; `full`: also areas, a risk note and a diagram."
     )
     summary_model: ModelId | None = setting(None, "Model id for the summary.", unset="the review's own")
+    prompt_for_agents: bool = setting(True, "Adds a folded prompt for a coding agent to each finding.")
     context: ContextSettings = setting(
         ContextSettings(), "What a prompt contains besides the changed lines, by keys of its own."
     )

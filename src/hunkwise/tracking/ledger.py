@@ -130,7 +130,7 @@ def update_ledger(
 
     `files` is the diff from the empty tree to the audited commit, with at least the paths of entries and findings and
     the new names in `renames` (old to new): a path that is absent no longer exists. `read` has the paths of which the
-    audit read every line. `rechecks` has the second opinion's answers by fingerprint, `dismissals` the changes since
+    audit read every line. `rechecks` has the double-check's answers by fingerprint, `dismissals` the changes since
     the last audit, of which the last one of a fingerprint counts; they apply to findings raised now as well. With
     `baseline`, everything that would be reported as new is dismissed.
     """

@@ -267,7 +267,7 @@ def reconcile(
 def carry_over(item: TrackedFinding, answer: Recheck | None = None) -> OpenFinding:
     """Returns an earlier finding as open, and its next record: as it was found again, else at its present place.
 
-    `answer` is what a second opinion said of one that was not found again.
+    `answer` is what a double-check said of one that was not found again.
     """
     return _found_again(item, item.match) if item.match else _not_found(item, answer)
 
@@ -369,7 +369,7 @@ def _not_found(item: TrackedFinding, answer: Recheck | None = None) -> OpenFindi
         path=record.path,
         severity=record.severity,
         title=record.title,
-        body="Raised before; its thread has the details." if item.thread else "Raised before.",
+        body=f"Open since an earlier review{'; its thread has the details' if item.thread else ''}.",
         anchor=anchor,
         category=record.category,
         prompt=record.prompt,

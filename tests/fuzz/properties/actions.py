@@ -29,7 +29,7 @@ def check_annotation(message: str, title: str, file: str, line: int) -> None:
     runner, stream = _runner()
     runner.warning(message, title=title, file=file, line=line)
     assert stream.getvalue().count("\n") == 1
-    properties = {"title": harmless(title), "file": harmless(file), "line": str(line)}
+    properties = {"title": harmless(title) or "hunkwise", "file": harmless(file), "line": str(line)}
     properties = {name: value for name, value in properties.items() if value}
     assert [command.name for command in read_log(stream.getvalue()).commands] == ["warning"]
     assert _decoded(stream.getvalue()) == Command("warning", harmless(message), properties)

@@ -53,8 +53,8 @@ def check_posted_text(place: str, untrusted: str) -> None:
     if LATER_FINDING in calm.paragraphs:
         assert LATER_FINDING in seen.paragraphs
     if place.startswith("comment"):
-        assert seen.paragraphs[0].startswith("🟠 high · ")
-        assert seen.paragraphs[-2].endswith(" · confidence 50% · prompt review")
+        assert seen.paragraphs[0].startswith("🟠\u00a0high · ")
+        assert seen.paragraphs[-2].endswith(" · 50 % confident · prompt review")
     _check_suggestions(place, untrusted, seen)
     _check_markers(place, untrusted, posted)
 
