@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hunkwise.copilot.isolation import ROOT_VARIABLE
 from hunkwise.service.installation import EVENTS, PERMISSIONS
+from hunkwise.service.job import KEPT
 from hunkwise.service.settings import read_service_settings
 from tests.fakes.github_app import key_pair
 from tests.pages import ROOT, code_spans, page, table
@@ -52,3 +54,8 @@ def test_the_manifest_has_the_permissions_and_events_of_the_jobs() -> None:
     assert manifest["default_permissions"] == needed
     assert sorted(manifest["default_events"]) == list(EVENTS)
     assert manifest["hook_attributes"]["url"].endswith("/webhooks/github")
+
+
+def test_a_step_isolates_the_cli_where_the_image_of_its_worker_does() -> None:
+    assert ROOT_VARIABLE in KEPT
+    assert f"ENV {ROOT_VARIABLE}=" in (ROOT / "Dockerfile").read_text(encoding="utf-8")

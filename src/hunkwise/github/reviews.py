@@ -33,9 +33,7 @@ _MAX_REFUSED = 10
 _PERMANENT = {GitHubErrorKind.AUTHENTICATION, *REFUSED} - {GitHubErrorKind.INVALID}
 _EVENT_REFUSED = ("own pull request", "not permitted to approve")
 _PENDING = "pending review"
-_OTHER_PENDING = (
-    "The token's account has a pending review of its own on this pull request: GitHub takes no second one."
-)
+_OTHER_PENDING = "The token's account has a pending review on this pull request: GitHub takes no second one."
 _OTHER_PENDING_HINT = "Submit or discard that review, or give hunkwise the token of an account of its own."
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)

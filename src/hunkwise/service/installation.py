@@ -196,8 +196,3 @@ def _read_delivery(one: JsonValue) -> HookDelivery:
 
 def _level(name: str) -> int:
     return _LEVELS.index(name) if name in _LEVELS else 0
-
-
-def is_gone(error: GitHubError) -> bool:
-    """Returns whether the App is not installed on the repository any more."""
-    return error.kind is GitHubErrorKind.NOT_FOUND

@@ -33,10 +33,10 @@ _MESSAGE: Final = 4_000
 """Characters of the end of a log that are kept."""
 _LINE: Final = 1 << 20
 """Bytes of a line of a log; longer ones are skipped."""
-_KEPT: Final = (
+KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
-    "COPILOT_PKG_CACHE_HOME", "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "OTEL_EXPORTER_OTLP_ENDPOINT",
 )  # fmt: skip
 """Variables of the worker that a child has too; none has a secret of the service."""
 
@@ -181,7 +181,7 @@ class JobRunner:
             **settings.model_inputs,
         }
         return {
-            **{name: self._environ[name] for name in _KEPT if name in self._environ},
+            **{name: self._environ[name] for name in KEPT if name in self._environ},
             PARENT_VARIABLE: str(os.getpid()),
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "temp"),
