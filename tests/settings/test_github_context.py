@@ -248,7 +248,7 @@ def test_event_without_commits_is_of_whatever_head_is_found() -> None:
     for side in ("head", "base"):
         del payload["pull_request"][side]["sha"]
     assert read(payload) == ReviewTask(REPOSITORY, 2, automatic=True)
-    with pytest.raises(SettingsError, match="no text at pull_request.head.sha"):
+    with pytest.raises(SettingsError, match=r"no text at pull_request\.head\.sha"):
         read(payload, publishing=True)
 
 
