@@ -107,10 +107,19 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "hunkwise service check                 # settings, database and App",
         "hunkwise service jobs",
     ),
-    "service migrate": ("hunkwise service migrate",),
-    "service check": ("hunkwise service check",),
+    "service migrate": (
+        "hunkwise service migrate",
+        "env HUNKWISE_DATABASE_URL=postgresql://db.internal/hunkwise hunkwise service migrate",
+    ),
+    "service check": (
+        "hunkwise service check",
+        "env HUNKWISE_APP_ID=4711 HUNKWISE_APP_KEY_FILE=app.pem hunkwise service check",
+    ),
     "service jobs": ("hunkwise service jobs", "hunkwise service jobs --format json"),
-    "service cancel": ("hunkwise service cancel 4711",),
+    "service cancel": (
+        "hunkwise service cancel 4711",
+        "hunkwise service cancel 4712   # also ends it if it runs",
+    ),
     "completion": (
         "hunkwise completion bash > ~/.local/share/bash-completion/completions/hunkwise",
         "hunkwise completion zsh > ~/.zfunc/_hunkwise     # with fpath+=~/.zfunc before compinit",
