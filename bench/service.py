@@ -1,6 +1,6 @@
 """Measures the service: its own processes on a real PostgreSQL, before a fake GitHub App.
 
-`python -m bench.service URL` runs the waiting jobs of a database as jobs that do nothing, and prints the seconds.
+`python -m bench.service KIND` prints the numbers of one run of a case as JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -28,7 +28,7 @@ from tests.service.service_world import REPOSITORIES, ServiceWorld, service_worl
 from tests.service.webhook_sender import WebhookSender, headers_of, pull_request
 
 from bench import cases
-from bench.children import BenchError, MemoryWatch, child_environment, run_python
+from bench.children import BenchError, MemoryWatch, child_environment
 from hunkwise.service.queue import JobQueue, JobRequest, JobResult
 
 DELIVERIES, AT_ONCE = 1_000, 32
@@ -109,7 +109,7 @@ def drain_once() -> dict[str, float]:
         queued = time.monotonic() - began
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("ANALYZE")  # as PostgreSQL does by itself every minute
-        return {cases.QUEUED: queued, cases.DRAINED: run_python("-m", "bench.service", url)["seconds"]}
+        return {cases.QUEUED: queued, cases.DRAINED: asyncio.run(_drain(url))}
 
 
 def send_all(url: str) -> list[float]:
@@ -187,5 +187,11 @@ async def _drain(url: str) -> float:
     return seconds
 
 
+_RUNS: Mapping[str, Callable[[], dict[str, float]]] = {
+    "webhooks": deliver_once,
+    "webhook": review_webhook_once,
+    "drain": drain_once,
+}
+
 if __name__ == "__main__":
-    print(json.dumps({"seconds": asyncio.run(_drain(sys.argv[1]))}))
+    print(json.dumps(_RUNS[sys.argv[1]]()))
