@@ -26,7 +26,6 @@ from bench.children import ROOT, BenchError, MemoryWatch, check_result, child_en
 from bench.client import GITHUB_TOKEN, PERSON, Servers, start_servers
 from bench.container import container_once
 from bench.history import build_clone, build_history
-from bench.service import deliver_once, drain_once, review_webhook_once
 
 Numbers = Mapping[str, float]
 """The numbers of one run by measure."""
@@ -49,8 +48,10 @@ def measure(case: Case, runs: int) -> Iterator[Numbers]:
 
 
 def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
-    if case.kind in _ALONE:
-        return _ALONE[case.kind]
+    if case.kind in ("import", "suite"):
+        return import_once if case.kind == "import" else suite_once
+    if case.kind in ("webhooks", "webhook", "drain"):
+        return partial(serve_once, case)
     engine = find_engine() if case.kind == "container" else None
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-"))
     if case.kind == "audit-plan":
@@ -227,6 +228,12 @@ def import_once() -> Numbers:
     return {cases.IMPORT: run_python("-c", _TIMED_IMPORT)["seconds"]}
 
 
+def serve_once(case: Case) -> Numbers:
+    """Runs the service, and what sends to it, from a fresh process."""
+    numbers: dict[str, float] = run_python("-m", "bench.service", case.kind)
+    return numbers
+
+
 def suite_once() -> Numbers:
     """Runs the tests."""
     before, began = _processor_seconds(), time.monotonic()
@@ -250,16 +257,6 @@ def _step(case: Case, built: Built, servers: Servers) -> Iterator[Step]:
         step = Step(Path(folder), servers.github_url, inputs=inputs, process=True)
         step.workspace = built.path if case.checkout else None
         yield step
-
-
-_ALONE: Mapping[str, Callable[[], Numbers]] = {
-    "import": import_once,
-    "suite": suite_once,
-    "webhooks": deliver_once,
-    "webhook": review_webhook_once,
-    "drain": drain_once,
-}
-"""Cases that need nothing prepared."""
 
 
 def _processor_seconds() -> float:

@@ -1,6 +1,6 @@
 """Measures the service: its own processes on a real PostgreSQL, before a fake GitHub App.
 
-`python -m bench.service URL` runs the waiting jobs of a database as jobs that do nothing, and prints the seconds.
+`python -m bench.service KIND` prints the numbers of one run of a case as JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -28,7 +28,7 @@ from tests.service.service_world import REPOSITORIES, ServiceWorld, service_worl
 from tests.service.webhook_sender import WebhookSender, headers_of, pull_request
 
 from bench import cases
-from bench.children import BenchError, MemoryWatch, child_environment, run_python
+from bench.children import BenchError, MemoryWatch, child_environment
 from hunkwise.service.queue import JobQueue, JobRequest, JobResult
 
 DELIVERIES, AT_ONCE = 1_000, 32
@@ -77,17 +77,22 @@ def deliver_once() -> dict[str, float]:
 
 
 def review_webhook_once() -> dict[str, float]:
-    """Sends the webhook of a new pull request, and waits for its review."""
+    """Sends the webhook of a new pull request and waits for its review, by a service that has done so before."""
     with service("--worker") as (world, sender, _):
-        github = world.app.repositories[REPOSITORIES[0]]
-        opened = pull_request("opened", 1, repository=REPOSITORIES[0], installation={"id": INSTALLATION})
-        began = time.monotonic()
-        status, _answer = sender.send(opened)
-        if status != 202:
-            raise BenchError(f"The webhook was answered with {status}.")
-        answered = time.monotonic()
-        asked = _wait_for(lambda: bool(world.model.requests))
-        posted = _wait_for(lambda: bool(github.reviews))
+        numbers = [_review_webhook(world, sender, repository) for repository in REPOSITORIES[::-1]]
+    return numbers[-1]
+
+
+def _review_webhook(world: ServiceWorld, sender: WebhookSender, repository: str) -> dict[str, float]:
+    world.model.requests.clear()
+    opened = pull_request("opened", 1, repository=repository, installation={"id": INSTALLATION})
+    began = time.monotonic()
+    status, _answer = sender.send(opened)
+    if status != 202:
+        raise BenchError(f"The webhook was answered with {status}.")
+    answered = time.monotonic()
+    asked = _wait_for(lambda: bool(world.model.requests))
+    posted = _wait_for(lambda: bool(world.app.repositories[repository].reviews))
     return {
         cases.DELIVERY: 1_000 * (answered - began),
         cases.WEBHOOK_MODEL: asked - began,
@@ -104,7 +109,7 @@ def drain_once() -> dict[str, float]:
         queued = time.monotonic() - began
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("ANALYZE")  # as PostgreSQL does by itself every minute
-        return {cases.QUEUED: queued, cases.DRAINED: run_python("-m", "bench.service", url)["seconds"]}
+        return {cases.QUEUED: queued, cases.DRAINED: asyncio.run(_drain(url))}
 
 
 def send_all(url: str) -> list[float]:
@@ -182,5 +187,11 @@ async def _drain(url: str) -> float:
     return seconds
 
 
+_RUNS: Mapping[str, Callable[[], dict[str, float]]] = {
+    "webhooks": deliver_once,
+    "webhook": review_webhook_once,
+    "drain": drain_once,
+}
+
 if __name__ == "__main__":
-    print(json.dumps({"seconds": asyncio.run(_drain(sys.argv[1]))}))
+    print(json.dumps(_RUNS[sys.argv[1]]()))

@@ -70,6 +70,15 @@ def test_counts_requests_of_an_answer(tmp_path: Path) -> None:
     assert [numbers[name] for name in ("GitHub requests", "of them writes", "model calls")] == [9, 3, 1]
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("case", ["webhooks", "webhook", "drain"])
+def test_measures_the_service(case: str, tmp_path: Path) -> None:
+    _printed, result = run_once(case, tmp_path)
+    (measures,) = (one.measures for one in CASES if one.name == case)
+    assert [figure["measure"] for figure in result["figures"]] == [measure.name for measure in measures]
+    assert all(figure["median"] > 0 for figure in result["figures"])
+
+
 def test_missing_image_is_reported_without_failure(tmp_path: Path) -> None:
     image = "localhost/hunkwise:never-built"
     action = tmp_path / "action.yml"
