@@ -450,7 +450,7 @@ def test_renovate_finds_actions_of_templates() -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_lock_names_its_command(name: str) -> None:
     found = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
-    options = {"dev": " --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
+    options = {"dev": " --all-extras --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
         name, f" --constraint=requirements/dev.txt --group=pyproject.toml:{name}"
     )
     source = " pyproject.toml" if name in {"dev", "runtime"} else ""

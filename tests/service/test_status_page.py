@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.queue import JobQueue, JobRequest
@@ -95,6 +96,7 @@ def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
 
 
+@pytest.mark.browser
 def test_the_page_shows_jobs_and_runs_nothing_of_theirs(database: str, tmp_path: Path) -> None:
     progress, queue = fill(database), JobQueue(database)
     app = make_web(settings(database, password="secret"), queue, ServiceMetrics(), lambda: progress)
