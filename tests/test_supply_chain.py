@@ -291,7 +291,7 @@ def test_locks_have_hashes_and_no_index(name: str) -> None:
     assert "://" not in text
     assert locked(name)
     for pinned, hashes in locked(name).items():
-        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", pinned), pinned
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9, -]+\])?==\S+", pinned), pinned
         assert hashes, pinned
         assert [one for one in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)] == []
 
