@@ -24,7 +24,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review audit test test-all image test-image check format docs sbom pictures release-rehearsal fuzz bench setup setup-dev lock clean prerequisites rehearsal-check
+.PHONY: help review audit test test-browser test-all image test-image check format docs sbom pictures release-rehearsal fuzz bench setup setup-dev lock clean prerequisites rehearsal-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -36,7 +36,10 @@ audit: setup ## audit a small repository with deliberate faults, twice; no accou
 	@$(BIN)/python examples/show.py --audit
 
 test: setup-dev ## run the tests, except for those marked nightly
-	@$(TEST) -m "not nightly"
+	@$(TEST) -m "not nightly and not browser"
+
+test-browser: setup-dev ## test the service's status page in a headless Chromium
+	@$(BIN)/python -m pytest -n 0 -m browser tests/service
 
 test-all: setup-dev ## run all tests, and a tenth of the steps again as processes (SEED=N chooses which)
 	@$(TEST) --durations=20
@@ -146,7 +149,7 @@ $(VENV)/.lock: requirements/lock.txt | $(VENV)/bin/python
 # dev.txt is all of .venv and comes first: the others take their versions from it. Renovate repeats the commands that
 # end in the name of a file, in alphabetical order, so that dev.txt comes first there too.
 lock: $(VENV)/.lock ## update the locks of the Python packages
-	@$(COMPILE) --group=dev --output-file=requirements/dev.txt pyproject.toml
+	@$(COMPILE) --all-extras --group=dev --output-file=requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint=requirements/dev.txt --output-file=requirements/runtime.txt pyproject.toml
 	@for group in build fuzz lock release; do \
 	  $(COMPILE) --constraint=requirements/dev.txt --group=pyproject.toml:$$group \

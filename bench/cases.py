@@ -33,10 +33,25 @@ PLAN, PLAN_DIFF, PLAN_MEMORY, CHUNKS = "plan", "of it, git's diff", "peak memory
 FIRST_OUTPUT = "start to first line of output"
 ENTRY_MODEL = "entrypoint to first model request"
 IMPORT = "import copilot"
+DELIVERIES, DELIVERY, SLOW_DELIVERY = "webhooks a second", "webhook answered", "99 of 100 answered"
+WEBHOOK_MODEL, WEBHOOK_POSTED = "webhook to first model request", "webhook to review posted"
+QUEUED, DRAINED = "jobs queued", "jobs done"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
 Kind = Literal[
-    "review", "local", "again", "command", "plan", "audit-plan", "audit-lap", "import", "container", "suite"
+    "review",
+    "local",
+    "again",
+    "command",
+    "plan",
+    "audit-plan",
+    "audit-lap",
+    "import",
+    "container",
+    "webhooks",
+    "webhook",
+    "drain",
+    "suite",
 ]
 UNITS: Mapping[Kind, Mapping[str, str]] = {
     "review": {
@@ -73,6 +88,9 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
         COVERAGE: "%",
         COMMENTS: "",
     },
+    "webhooks": {DELIVERIES: "", DELIVERY: "ms", SLOW_DELIVERY: "ms", OWN_MEMORY: "MB"},
+    "webhook": {DELIVERY: "ms", WEBHOOK_MODEL: "s", WEBHOOK_POSTED: "s"},
+    "drain": {QUEUED: "s", DRAINED: "s"},
     "suite": {SUITE: "s", SUITE_PROCESSOR: "s", SUITE_TESTS: ""},
 }
 """The measures of each kind of case, in the order of the table, with their units."""
@@ -110,7 +128,8 @@ class Case:
     A `review` is a whole run of the action, `local` one of `hunkwise review` in a clone, `again` two of the same pull
     request, a `command` the answer to a comment, `plan` reads a change from git and plans it, `audit-plan` plans an
     audit, `audit-lap` reads a whole repository in 8 shards, `import` imports the SDK, a `container` runs the image as
-    GitHub's runner does, `suite` is `make test`.
+    GitHub's runner does, `webhooks` sends many to the service, `webhook` one that starts a review, `drain` runs many
+    jobs that do nothing, `suite` is `make test`.
     """
 
     kind: Kind
@@ -284,5 +303,19 @@ CASES = (
         title=f"small pull request ({_SMALL}) in the container, from the engine's call",
         goals={ENTRY_MODEL: 2.5, **_ALL_LINES},
     ),
+    Case(
+        kind="webhooks",
+        name="webhooks",
+        title="1,000 webhooks of 25 kB to the service, 32 at once",
+        goals={SLOW_DELIVERY: 1_000},
+        runs=3,
+    ),
+    Case(
+        kind="webhook",
+        name="webhook",
+        title="a webhook to the service, and the review of a one-line change, no latency",
+        goals={WEBHOOK_MODEL: 2.0},
+    ),
+    Case(kind="drain", name="drain", title="1,000 jobs that do nothing, 4 at a time", runs=3),
     Case(kind="suite", name="suite", title="the tests, installed before", goals={SUITE: 600}, runs=1),
 )

@@ -50,6 +50,8 @@ def measure(case: Case, runs: int) -> Iterator[Numbers]:
 def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
     if case.kind in ("import", "suite"):
         return import_once if case.kind == "import" else suite_once
+    if case.kind in ("webhooks", "webhook", "drain"):
+        return partial(serve_once, case)
     engine = find_engine() if case.kind == "container" else None
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-"))
     if case.kind == "audit-plan":
@@ -224,6 +226,12 @@ def audit_plan_once(repository: Path) -> Numbers:
 def import_once() -> Numbers:
     """Imports the SDK in a fresh process."""
     return {cases.IMPORT: run_python("-c", _TIMED_IMPORT)["seconds"]}
+
+
+def serve_once(case: Case) -> Numbers:
+    """Runs the service, and what sends to it, from a fresh process."""
+    numbers: dict[str, float] = run_python("-m", "bench.service", case.kind)
+    return numbers
 
 
 def suite_once() -> Numbers:

@@ -21,6 +21,7 @@ from hunkwise.actions import (
     Runner,
     append_whole,
     inert,
+    read_outputs,
     takes,
     truncate_markdown,
 )
@@ -164,6 +165,20 @@ def test_no_output_sets_another(tmp_path_factory: pytest.TempPathFactory, first:
     runner.set_output("report", second)
     written = path.read_bytes().decode()
     assert list(read_file_commands(written)) == ["findings", "report"]
+    assert read_outputs(written) == read_file_commands(written)
+
+
+@pytest.mark.parametrize(
+    ("content", "outputs"),
+    [
+        ("", {}),
+        ("a=1\nb=\nc=x=y<<z\n", {"a": "1", "b": "", "c": "x=y<<z"}),
+        ("a<<END\nEND\nb<<END\n1\n\nb=2\nEND2\nEND\nc=3", {"a": "", "b": "1\n\nb=2\nEND2", "c": "3"}),
+        ("a=1\nb<<END\n2\nc=3\n", {"a": "1"}),  # not written to its end
+    ],
+)
+def test_outputs_are_read_up_to_what_is_unfinished(content: str, outputs: dict[str, str]) -> None:
+    assert read_outputs(content) == outputs
 
 
 def test_missing_files_are_said_once_each() -> None:

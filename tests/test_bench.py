@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.capacity import simulate
+from bench.capacity import table as capacity_table
 from bench.cases import CASES, COVERAGE, IMPORT, Case, Measure
 from bench.changes import Shape, make_change
 from bench.figures import Figure, figures
@@ -66,6 +68,15 @@ def test_counts_requests_of_an_answer(tmp_path: Path) -> None:
     assert "start to reply posted" in printed
     numbers = {figure["measure"]: figure["median"] for figure in result["figures"]}
     assert [numbers[name] for name in ("GitHub requests", "of them writes", "model calls")] == [9, 3, 1]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("case", ["webhooks", "webhook", "drain"])
+def test_measures_the_service(case: str, tmp_path: Path) -> None:
+    _printed, result = run_once(case, tmp_path)
+    (measures,) = (one.measures for one in CASES if one.name == case)
+    assert [figure["measure"] for figure in result["figures"]] == [measure.name for measure in measures]
+    assert all(figure["median"] > 0 for figure in result["figures"])
 
 
 def test_missing_image_is_reported_without_failure(tmp_path: Path) -> None:
@@ -127,3 +138,12 @@ def test_figures_of_pr_agent_in_the_documentation_are_those_of_the_cases() -> No
 
 def test_cases_have_distinct_names() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_table_of_capacity_is_that_of_its_simulation() -> None:
+    assert capacity_table() in page("docs/service.md")
+
+
+def test_more_jobs_at_a_time_mean_less_waiting() -> None:
+    few, more, many = (simulate(120, parallel).high for parallel in (4, 8, 16))
+    assert few > more > many

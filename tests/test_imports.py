@@ -43,7 +43,12 @@ MAY_KNOW = {
     },
 }
 """What the modules of a folder, or a module at the top, may import. Not here: what puts the parts together."""
-VENDORS = {"copilot": "copilot", "github": "github", "tree_sitter": "enclosing"}
+VENDORS = {
+    "copilot": "copilot",
+    "github": "github",
+    "tree_sitter": "enclosing",
+    **dict.fromkeys(("procrastinate", "psycopg", "starlette", "uvicorn", "prometheus_client"), "service"),
+}
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(SOURCE.rglob("*.py"))
@@ -149,6 +154,7 @@ def test_a_vendor_is_known_in_one_folder() -> None:
 def test_what_puts_the_parts_together_knows_nothing_above_it() -> None:
     for own, above in (
         ("commands", {"preview", "cli"}),
+        ("service", {"commands", "preview", "doctor", "cli"}),
         ("preview", {"cli"}),
         ("doctor", {"preview", "cli"}),
     ):

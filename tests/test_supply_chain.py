@@ -291,7 +291,7 @@ def test_locks_have_hashes_and_no_index(name: str) -> None:
     assert "://" not in text
     assert locked(name)
     for pinned, hashes in locked(name).items():
-        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+", pinned), pinned
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9, -]+\])?==\S+", pinned), pinned
         assert hashes, pinned
         assert [one for one in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one)] == []
 
@@ -450,7 +450,7 @@ def test_renovate_finds_actions_of_templates() -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_lock_names_its_command(name: str) -> None:
     found = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
-    options = {"dev": " --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
+    options = {"dev": " --all-extras --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
         name, f" --constraint=requirements/dev.txt --group=pyproject.toml:{name}"
     )
     source = " pyproject.toml" if name in {"dev", "runtime"} else ""

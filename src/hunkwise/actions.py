@@ -89,6 +89,23 @@ def truncate_markdown(markdown: str, room: int) -> str:
     return lines + _CUT_NOTE if len(_CUT_NOTE.encode()) <= room else ""
 
 
+_OUTPUT: Final = re.compile(r"([^=<\n]+)(?:=(.*)|<<(.+)\n((?:.*\n)*?)\3)(?:\n|\Z)")
+
+
+def read_outputs(content: str) -> dict[str, str]:
+    """Returns the outputs in a file that `Runner.set_output` wrote: `name<<DELIMITER` blocks, or lines `name=value`.
+
+    Reads up to the first text that is neither, such as a block that was not written to its end.
+    """
+    outputs: dict[str, str] = {}
+    position = 0
+    while match := _OUTPUT.match(content, position):
+        name, value, _, block = match.groups()
+        outputs[name] = value if block is None else block.removesuffix("\n")
+        position = match.end()
+    return outputs
+
+
 LOG_BYTES: Final = 8 * 1024 * 1024
 """Bytes of plain lines in the log of a run; commands are not counted."""
 MESSAGE: Final = 16_000

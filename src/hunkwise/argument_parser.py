@@ -97,6 +97,29 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "hunkwise setup                         # says what it downloads, and asks",
         "hunkwise setup --yes                   # in a script",
     ),
+    "serve": (
+        "hunkwise serve --worker                # all in one process, on one machine",
+        "hunkwise serve --listen 0.0.0.0:8000   # receives webhooks; workers run elsewhere",
+    ),
+    "worker": ("hunkwise worker", "hunkwise worker --metrics 0.0.0.0:9000"),
+    "service": (
+        "hunkwise service migrate               # creates the tables",
+        "hunkwise service check                 # settings, database and App",
+        "hunkwise service jobs",
+    ),
+    "service migrate": (
+        "hunkwise service migrate",
+        "env HUNKWISE_DATABASE_URL=postgresql://db.internal/hunkwise hunkwise service migrate",
+    ),
+    "service check": (
+        "hunkwise service check",
+        "env HUNKWISE_APP_ID=4711 HUNKWISE_APP_KEY_FILE=app.pem hunkwise service check",
+    ),
+    "service jobs": ("hunkwise service jobs", "hunkwise service jobs --format json"),
+    "service cancel": (
+        "hunkwise service cancel 4711",
+        "hunkwise service cancel 4712   # also ends it if it runs",
+    ),
     "completion": (
         "hunkwise completion bash > ~/.local/share/bash-completion/completions/hunkwise",
         "hunkwise completion zsh > ~/.zfunc/_hunkwise     # with fpath+=~/.zfunc before compinit",

@@ -15,7 +15,7 @@ from typing import NoReturn
 from hunkwise.argument_parser import completion_script
 from hunkwise.arguments import build_parser
 from hunkwise.commands.messages import print_message
-from hunkwise.errors import Error, host_error
+from hunkwise.errors import Error, SettingsError, host_error
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
@@ -25,8 +25,10 @@ def run_process(argv: Sequence[str] | None = None) -> NoReturn:
     if refusal := unsupported_system(sys.platform):
         print_message(refusal)
         sys.exit(2)
-    from hunkwise.worker import adopt_orphans  # not at the top: what it needs is missing on Windows
+    # Not at the top: what it needs is missing on Windows.
+    from hunkwise.worker import adopt_orphans, end_with_parent
 
+    end_with_parent(os.environ)
     adopt_orphans()
     gc.disable()  # until imports and settings are loaded: none of that is garbage (commands.run enables it)
     code = main(argv)
@@ -119,9 +121,22 @@ def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str
         from hunkwise.commands.audit import audit
 
         return audit
+    if name in ("serve", "worker", "service"):
+        try:
+            from hunkwise.commands.serve import serve, service
+        except ModuleNotFoundError as error:
+            raise SettingsError([_no_service(error.name or "")]) from error
+        return service if name == "service" else serve
     from hunkwise.commands.review import publish, review
 
     return publish if name == "publish" else review
+
+
+def _no_service(package: str) -> str:
+    return (
+        f"The package {package} is not installed, which the service needs: install hunkwise with it,"
+        " pip install 'hunkwise[service]', and for a single machine without PostgreSQL 'hunkwise[service,embedded]'."
+    )
 
 
 def print_completion(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:

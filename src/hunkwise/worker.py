@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,9 @@ from typing import NamedTuple
 
 import hunkwise
 
+PARENT_VARIABLE = "HUNKWISE_PARENT"
+"""Names the process that started this one, if this one is to end with it."""
+_PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_CHILD_SUBREAPER = 36
@@ -24,6 +28,16 @@ _CAPABILITIES = 64
 _CAPABILITY_VERSION = 0x20080522
 _LIBC = ctypes.CDLL(None, use_errno=True)
 """Loaded before any fork."""
+
+
+def end_with_parent(environ: Mapping[str, str]) -> None:
+    """Lets the kernel kill this process when the one that PARENT_VARIABLE names ends, even by SIGKILL (Linux)."""
+    parent = environ.get(PARENT_VARIABLE)
+    if parent is None or sys.platform != "linux":
+        return
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if str(os.getppid()) != parent:  # it ended before the call of prctl
+        os._exit(1)
 
 
 def adopt_orphans() -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +25,7 @@ _STOP_SECONDS = 10.0
 
 
 @contextmanager
-def serve(app: ASGIApp) -> Iterator[str]:
+def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
     """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     # asyncio does so only for sockets that name their protocol. Without it a reply waits for an acknowledgement.
@@ -36,7 +37,7 @@ def serve(app: ASGIApp) -> Iterator[str]:
             loop="asyncio",
             http="h11",
             ws="none",
-            lifespan="off",
+            lifespan=lifespan,
             proxy_headers=False,
             access_log=False,
             log_config=None,

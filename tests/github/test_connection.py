@@ -336,3 +336,20 @@ def test_cookies_are_not_stored() -> None:
         connection.get("/a")
         connection.get("/b")
     assert server.cookies == ["", ""]
+
+
+def test_pages_are_followed_on_the_same_server_only() -> None:
+    server = ScriptedServer(
+        Reply(200, [1], {"link": '<HERE/a?page=1>; rel="first", <HERE/a?cursor=v1_7>; rel="next"'}),
+        Reply(200, [2], {"link": '<https://example.com/a?cursor=v1_9>; rel="next"'}),
+    )
+    with connect(server) as connection:
+        pages = [page.value for page in connection.pages("/a", {"x": "y"})]
+    assert pages == [[1], [2]]
+    assert server.requests == [("GET", "/a?per_page=100&x=y"), ("GET", "/a?cursor=v1_7")]
+
+
+@pytest.mark.parametrize("link", ["", "nonsense", '<http://[>; rel="next"', '<HERE/a>; rel="prev"'])
+def test_a_list_without_a_next_page_has_one(link: str) -> None:
+    with connect(ScriptedServer(Reply(200, [1], {"link": link}))) as connection:
+        assert [page.value for page in connection.pages("/a")] == [[1]]

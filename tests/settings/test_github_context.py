@@ -237,10 +237,19 @@ def test_every_action_has_a_review_task_unless_no_review_can_be_posted(name: str
     if action in SKIPPED_ACTIONS:
         assert task == publishing == NothingToDo(SKIPPED_ACTIONS[action])
         return
-    assert task == ReviewTask(REPOSITORY, 2, HEAD, BASE)
+    assert task == ReviewTask(REPOSITORY, 2, HEAD, BASE, automatic=True)
     assert isinstance(publishing, PublishTask)
     assert task.automatic
     assert publishing.automatic
+
+
+def test_event_without_commits_is_of_whatever_head_is_found() -> None:
+    payload = example("opened")
+    for side in ("head", "base"):
+        del payload["pull_request"][side]["sha"]
+    assert read(payload) == ReviewTask(REPOSITORY, 2, automatic=True)
+    with pytest.raises(SettingsError, match=r"no text at pull_request\.head\.sha"):
+        read(payload, publishing=True)
 
 
 def test_review_that_a_person_requested_is_not_automatic() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 import time
 from collections import deque
@@ -84,6 +85,7 @@ _READ_RETRY_PAUSES = (0.0, 0.4, 0.8)
 _GRAPHQL = "graphql"
 _GRAPHQL_RETRY_PAUSES = (0.2, 0.4, 0.8)
 _NO_CONTENT = (204, 205, 304)
+_NEXT_PAGE = re.compile(r'<([^<>]*)>; *rel="next"')
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,12 @@ class GitHubConnection:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        bearer: bool = False,
     ) -> None:
         """`last` returns the seconds after which nothing is sent or read any more; `clock` is monotonic, in seconds;
-        `now` returns Unix time, as in GitHub's headers."""
+        `now` returns Unix time, as in GitHub's headers; `bearer`: the token is an App's JSON web token."""
         self._token = token
+        self._bearer = bearer
         self._scan = SecretScan([token])
         self._api_url = api_url.rstrip("/")
         self._deadline = deadline
@@ -143,6 +147,17 @@ class GitHubConnection:
                     raise
             self._sleep(pause)
         return self._send_json(request)
+
+    def pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[JsonValue]:
+        """Reads the pages of a list, as GitHub's headers connect them, while the caller takes them.
+
+        Raises GitHubError.
+        """
+        page = self.get(path, {"per_page": PAGE, **(query or {})})
+        yield page
+        while page.next_page:
+            page = self.get(page.next_page)
+            yield page
 
     def post(
         self, path: str, body: Mapping[str, Any], *, again: Callable[[], None] = lambda: None
@@ -223,7 +238,8 @@ class GitHubConnection:
             raise invalid_json_error(request.name) from error
         if not isinstance(value, dict | list):
             raise malformed_response_error(request.name, "it is neither an object nor a list")
-        return JsonValue(value, request.name)
+        following = _NEXT_PAGE.search(response.headers.get("link", ""))
+        return JsonValue(value, request.name, (self._own_url(following[1]) or "") if following else "")
 
     def _send_following_redirects(self, request: _Request) -> ApiResponse:
         """Sends the request; follows redirects within the same server: of a read, and 307 and 308 of a REST write.
@@ -257,11 +273,17 @@ class GitHubConnection:
         location = response.headers.get("location", "")
         if response.status not in (301, 302, 307, 308) or not location:
             return None
-        # `requests` has parsed it already: an invalid URL has failed before.
-        target = urljoin(f"{self._api_url}/", location)
-        ours, theirs = urlsplit(self._api_url), urlsplit(target)
-        same_server = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
-        return target if same_server else None
+        return self._own_url(location)
+
+    def _own_url(self, url: str) -> str | None:
+        """Returns the full form of a URL that GitHub sent; None if it is on another server, or invalid."""
+        try:
+            target = urljoin(f"{self._api_url}/", url)
+            ours, theirs = urlsplit(self._api_url), urlsplit(target)
+            same = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
+        except ValueError:  # no valid URL
+            return None
+        return target if same else None
 
     def _send_once(self, request: _Request) -> ApiResponse:
         self._throttle.admit(request.writes, request.name)
@@ -283,7 +305,7 @@ class GitHubConnection:
         try:
             transport = self._idle_transports.pop()
         except IndexError:
-            transport = open_transport(self._token, self._api_url)
+            transport = open_transport(self._token, self._api_url, bearer=self._bearer)
         self._busy_transports.add(transport)
         try:
             yield transport

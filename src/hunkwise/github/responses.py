@@ -280,6 +280,8 @@ class JsonValue:
 
     value: object
     request: str
+    next_page: str = ""
+    """The full URL of a list's next page, on the same server; empty if there is none."""
 
     def at(self, path: str) -> JsonValue:
         """Returns the value at keys joined by dots; null if a key is missing."""

@@ -18,6 +18,7 @@ import requests
 import urllib3
 from github import Auth, Github
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
+from jwt import PyJWTError
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -199,10 +200,21 @@ class Transport:
         self.watch.close()
 
 
-def open_transport(token: str, api_url: str) -> Transport:
-    """Returns a new transport; it connects with its first request."""
+def create_app_token(app_id: int, private_key: str) -> str:
+    """Returns a JSON web token of a GitHub App, which is valid for five minutes.
+
+    `private_key` is PEM. Raises ValueError if it is no private RSA key.
+    """
+    try:
+        return Auth.AppAuth(app_id, private_key).create_jwt()
+    except (PyJWTError, ValueError, TypeError) as error:
+        raise ValueError("it is no private RSA key in PEM format") from error
+
+
+def open_transport(token: str, api_url: str, *, bearer: bool = False) -> Transport:
+    """Returns a new transport; it connects with its first request. `bearer`: the token is a JSON web token."""
     requester = Github(
-        auth=Auth.Token(token),
+        auth=Auth.AppAuthToken(token) if bearer else Auth.Token(token),
         base_url=api_url,
         timeout=TIMEOUT,
         user_agent="hunkwise",

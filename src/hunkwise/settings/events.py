@@ -33,11 +33,8 @@ class ReviewTask:
     base_sha: str | None = None
     fork: bool = False
     """The head is in another repository than the base, or in a deleted one. False if unknown."""
-
-    @property
-    def automatic(self) -> bool:
-        """Whether no person requested it."""
-        return self.head_sha is not None
+    automatic: bool = False
+    """Whether no person requested it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +129,7 @@ def read_event(
         return _read_dispatch(repository, pull_request)
     if name in COMMAND_EVENTS:
         return _read_comment(event, repository, pull_request, in_thread=name == "pull_request_review_comment")
-    task = _read_pull_request(event, repository, pull_request)
+    task = _read_pull_request(event, repository, pull_request, publishing=publishing)
     if publishing and isinstance(task, ReviewTask):
         head = event.at("pull_request").at("head")
         return PublishTask(repository, task.head_sha, _read_full_name(head, "repo"), None, "", task.number)
@@ -170,14 +167,17 @@ def _read_dispatch(repository: str, pull_request: int | None) -> ReviewTask:
 
 
 def _read_pull_request(
-    event: PayloadNode, repository: str, requested: int | None
+    event: PayloadNode, repository: str, requested: int | None, *, publishing: bool
 ) -> ReviewTask | NothingToDo:
     action = event.text("action")
     pull = event.at("pull_request")
     number = pull.positive("number")
     _check_requested(requested, number)
     head, base = pull.at("head"), pull.at("base")
-    task = ReviewTask(repository, number, head.sha("sha"), base.sha("sha"), fork=_is_fork(head, repository))
+    # A job of the service has neither SHA: it reviews the head that it finds.
+    named = publishing or "sha" in head.fields or "sha" in base.fields
+    head_sha, base_sha = (head.sha("sha"), base.sha("sha")) if named else (None, None)
+    task = ReviewTask(repository, number, head_sha, base_sha, fork=_is_fork(head, repository), automatic=True)
     if action == "closed" or pull.text("state") != "open":
         merged = pull.fields.get("merged") is True
         return NothingToDo(f"Pull request #{number} is {'merged' if merged else 'closed'}.")

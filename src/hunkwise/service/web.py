@@ -1,0 +1,210 @@
+"""The web process: webhooks, health, and the status page."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, partial
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from hunkwise import __version__
+from hunkwise.service.database import QueueError
+from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
+from hunkwise.service.queue import JobQueue
+from hunkwise.service.settings import ServiceSettings
+from hunkwise.service.status import status_values
+from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
+
+ANSWER_SECONDS: Final = 9.0
+"""For receiving a webhook and queueing its job: GitHub waits for 10 s. Then it is redelivered; see upkeep.py."""
+READY_SECONDS: Final = 2.0
+"""For the answer of /readyz."""
+_REFRESH: Final = 10
+"""Seconds after which the status page loads itself again."""
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+_REFUSAL: Final = (
+    "The status page needs a password here: set HUNKWISE_PASSWORD_FILE.\n"
+    "Without one it is served at the port for metrics, to this machine only.\n"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';"
+    " base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+_log = logging.getLogger(__name__)
+
+
+class Web:
+    """The handlers of the routes."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        queue: JobQueue,
+        metrics: ServiceMetrics,
+        progress: Callable[[], dict[int, str]] = dict,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """`progress`: returns the last line of the log of each job that runs in this process."""
+        self._settings = settings
+        self._queue = queue
+        self._metrics = metrics
+        self._progress = progress
+        self._answer_seconds = answer_seconds
+        self._ready_seconds = min(answer_seconds, READY_SECONDS)
+
+    async def webhook(self, request: Request) -> Response:
+        """Checks a webhook and queues its job. Sends no request to GitHub."""
+        event = "unknown"
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                body = await _read_body(request)
+                webhook = read_webhook(request.headers, body, self._settings.webhook_secrets)
+                event = webhook.event
+                answer = JSONResponse({"queued": await self._deliver(webhook)}, 202)
+        except WebhookError as error:
+            answer = _refusal(error.status, error.reason)
+        except (QueueError, TimeoutError) as error:
+            _log.warning("A webhook (%s) was not queued: %s", event, error or "it took too long")
+            answer = _refusal(503, "The webhook was not queued: redeliver it later.")
+        except ClientDisconnect:
+            answer = _refusal(400, "The body is incomplete.")
+        self._metrics.deliveries.labels(event, str(answer.status_code)).inc()
+        return answer
+
+    async def _deliver(self, webhook: Webhook) -> bool:
+        """Returns whether the webhook is new and starts a job. Raises WebhookError and QueueError."""
+        jobs = jobs_of(webhook)
+        new = await self._queue.deliver(
+            webhook.delivery, jobs.start, supersedes=jobs.supersedes, cancels=jobs.cancel
+        )
+        return new and jobs.start is not None
+
+    async def health(self, _request: Request) -> Response:
+        """The process answers."""
+        return PlainTextResponse("ok\n")
+
+    async def ready(self, _request: Request) -> Response:
+        """The database answers and has its tables."""
+        ready = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._ready_seconds):
+                ready = await self._queue.is_ready()
+        return PlainTextResponse(
+            "ready\n" if ready else "The database does not answer, or has no tables.\n", 200 if ready else 503
+        )
+
+    async def status(self, request: Request, *, public: bool) -> Response:
+        """The status page. `public`: at the port for webhooks, where it always needs the password."""
+        if not self._settings.password and (public or not _is_local(request)):
+            return PlainTextResponse(_REFUSAL, 403)
+        if self._settings.password and not self._has_password(request):
+            challenge = {"WWW-Authenticate": 'Basic realm="hunkwise", charset="UTF-8"'}
+            return PlainTextResponse("A password is needed.\n", 401, challenge)
+        refresh = 0 if request.query_params.get("refresh") == "off" else _REFRESH
+        try:
+            values = await status_values(self._queue, self._progress())
+        except QueueError as error:
+            return PlainTextResponse(f"{error.message}\n", 503)
+        page = _template().render(
+            version=__version__, server_url=self._settings.server_url, refresh=refresh, **values
+        )
+        return HTMLResponse(page, headers=_HEADERS)
+
+    def _has_password(self, request: Request) -> bool:
+        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            _, _, given = base64.b64decode(encoded, validate=True).partition(b":")
+        except ValueError:
+            return False
+        return hmac.compare_digest(given, self._settings.password.encode())
+
+
+def _refusal(status: int, reason: str) -> JSONResponse:
+    """Returns an answer after which the connection is closed, since the rest of the body may still be sent."""
+    return JSONResponse({"error": reason}, status, {"Connection": "close"})
+
+
+def _is_local(request: Request) -> bool:
+    """Returns whether the request is from this machine, and not by a name that somebody else has let point to it."""
+    client = request.client.host if request.client is not None else ""
+    return client in _LOOPBACK and request.url.hostname in ("localhost", *_LOOPBACK)
+
+
+async def _read_body(request: Request) -> bytes:
+    """Returns the body. Raises WebhookError as soon as it is too large."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > MAX_BODY:
+        raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("hunkwise.service", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("status.html.j2")
+
+
+def make_web(
+    settings: ServiceSettings,
+    queue: JobQueue,
+    metrics: ServiceMetrics,
+    progress: Callable[[], dict[int, str]] = dict,
+    *,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> Starlette:
+    """Returns the application of the public port. Serve it while the queue is open."""
+    web = Web(settings, queue, metrics, progress, answer_seconds=answer_seconds)
+    routes = [
+        Route("/", partial(web.status, public=True)),
+        Route("/healthz", web.health),
+        Route("/readyz", web.ready),
+        Route("/webhooks/github", web.webhook, methods=["POST"]),
+    ]
+    return Starlette(routes=routes)
+
+
+def make_metrics(
+    settings: ServiceSettings,
+    queue: JobQueue,
+    metrics: ServiceMetrics,
+    progress: Callable[[], dict[int, str]] = dict,
+) -> Starlette:
+    """Returns the application of the port for metrics, which has the status page too. Serve it on loopback."""
+    web = Web(settings, queue, metrics, progress)
+
+    async def read(_request: Request) -> Response:
+        try:
+            metrics.set_depth(await queue.depth())
+        except QueueError:
+            metrics.set_depth(None)
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return Starlette(routes=[Route("/", partial(web.status, public=False)), Route("/metrics", read)])

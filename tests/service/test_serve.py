@@ -1,0 +1,223 @@
+"""Tests the processes of the service: from a webhook to a review, kills, deploys, and the commands of operators."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hunkwise.service.process import ProcessParts, run_service
+from hunkwise.service.queue import JobQueue
+from tests.end_to_end.world import wait_until
+from tests.fakes.command_line import ROOT, Printed, run
+from tests.fakes.github_app import INSTALLATION
+from tests.fakes.model_script import Answer, always
+from tests.service.postgres import Postgres
+from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
+from tests.service.webhook_sender import WebhookSender, pull_request
+from tests.service.workers import idle, until
+
+PUSH = pull_request("synchronize", 1, repository=REPOSITORIES[0], installation={"id": INSTALLATION})
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[ServiceWorld]:
+    with service_world(tmp_path) as world:
+        yield world
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serving(world: ServiceWorld, database: str, *arguments: str) -> Iterator[tuple[Any, WebhookSender]]:
+    """Yields the process of `hunkwise serve` and what sends it webhooks."""
+    port = free_port()
+    with (world.folder / "log").open("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hunkwise", "serve", "--listen", str(port), *arguments],
+            env=world.environ(database),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        sender = WebhookSender(f"http://127.0.0.1:{port}")
+
+        def is_ready() -> bool:
+            assert process.poll() is None, (world.folder / "log").read_text()
+            try:
+                return sender.get("/readyz")[0] == 200
+            except OSError:
+                return False
+
+        try:
+            wait_until(is_ready)
+            yield process, sender
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def work_until_idle(world: ServiceWorld, database: str) -> None:
+    """Runs a worker until no job is left, and ends it as a deploy does."""
+    parts = ProcessParts(works=True, heartbeat=1.0, stalled_after=3.0, grace=0.0)
+    working = asyncio.create_task(run_service(world.settings(database), parts, world.environ()))
+    async with JobQueue(database).opened() as queue:
+        await idle(queue, 60)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await working
+
+
+def check_one_review(world: ServiceWorld) -> None:
+    assert sum("It breaks." in text for text in world.reviews()) == 1
+    runs = world.app.repositories[REPOSITORIES[0]].check_runs
+    assert [run.conclusion for run in runs if run.name == "hunkwise"][-1:] == ["success"]
+
+
+def test_the_review_of_a_killed_worker_is_made_once(world: ServiceWorld, database: str) -> None:
+    reviewing = world.model.script
+    world.model.script = always(Answer(delay=60))
+    with serving(world, database, "--worker") as (process, sender):
+        assert sender.send(PUSH) == (202, {"queued": True})
+        wait_until(lambda: world.model.in_flight == 1)
+        assert world.processes()
+        process.kill()
+        process.wait()
+        wait_until(lambda: world.processes() == [], seconds=10)
+    assert world.reviews() == []
+    world.model.script = reviewing
+    asyncio.run(work_until_idle(world, database))
+    check_one_review(world)
+
+
+def test_a_deploy_in_the_middle_of_a_review_loses_nothing(world: ServiceWorld, database: str) -> None:
+    reviewing = world.model.script
+    world.model.script = always(Answer(delay=60))
+
+    async def main() -> None:
+        parts = ProcessParts(works=True, grace=0.0)
+        async with JobQueue(database).opened() as queue:
+            await queue.request(review_of())
+            working = asyncio.create_task(run_service(world.settings(database), parts, world.environ()))
+            await until(lambda: world.model.in_flight == 1)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await working
+            assert world.processes() == []
+            assert [job.status for job in await queue.waiting_and_running()] == ["todo"]
+        world.model.script = reviewing
+        await work_until_idle(world, database)
+
+    asyncio.run(main())
+    check_one_review(world)
+
+
+def test_the_web_process_answers_and_ends_with_a_signal(world: ServiceWorld, database: str) -> None:
+    metrics = free_port()
+    with serving(world, database, "--metrics", f"127.0.0.1:{metrics}") as (process, sender):
+        assert sender.send(PUSH) == (202, {"queued": True})
+        assert sender.get("/healthz")[0] == 200
+        status, text = WebhookSender(f"http://127.0.0.1:{metrics}").get("/metrics")
+        assert (status, "hunkwise_waiting_jobs 1.0" in text) == (200, True)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    lines = [json.loads(line) for line in (world.folder / "log").read_text().splitlines()]
+    assert [line["message"].split(" at ")[0] for line in lines] == [
+        "Listening",
+        "Listening",
+        "The process ends.",
+    ]
+
+
+def command(world: ServiceWorld, database: str, *arguments: str, **more: str) -> Printed:
+    return run(arguments, {**world.environ(database), **more}, world.folder)
+
+
+def test_an_operator_prepares_checks_lists_and_cancels(postgres: Postgres, world: ServiceWorld) -> None:
+    database = postgres.empty_database()
+
+    def service(*arguments: str) -> tuple[int, str]:
+        printed = command(world, database, "service", *arguments)
+        return printed.code, printed.out or printed.errors
+
+    untouched = "hunkwise: The database has no tables of hunkwise. Run `hunkwise service migrate` once.\n"
+    for arguments in (["service", "jobs"], ["service", "check"], ["worker"], ["serve", "--listen", "0"]):
+        printed = command(world, database, *arguments)
+        assert (printed.code, printed.errors.splitlines()[-1:]) == (3, [untouched.strip()])
+    assert service("migrate") == (0, "The tables were created.\n")
+    assert service("migrate") == (0, "The tables are there.\n")
+    code, text = service("check")
+    assert (code, text.splitlines()[-1]) == (0, "The App has the permissions and webhooks that it needs.")
+    world.app.events = ("pull_request",)
+    code, text = service("check")
+    assert code == 2
+    assert service("jobs") == (0, "No job waits or runs.\n")
+
+    async def request() -> int | None:
+        async with JobQueue(database).opened() as queue:
+            return await queue.request(review_of())
+
+    number = asyncio.run(request())
+    code, text = service("jobs")
+    assert text.split()[:3] == [str(number), "waiting", "review"]
+    assert text.endswith(" octo/first#1\n")
+    (shown,) = json.loads(service("jobs", "--format", "json")[1])
+    assert (shown["id"], shown["status"], shown["repository"]) == (number, "todo", "octo/first")
+    assert service("cancel", str(number)) == (0, f"Job {number} is cancelled.\n")
+    assert service("cancel", str(number)) == (
+        2,
+        f"hunkwise: No job {number} waits or runs: see `hunkwise service jobs`.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["serve", "--listen", "eighty"], "argument --listen: it must be a port, or HOST:PORT"),
+        (["serve", "--listen", "127.0.0.1:70000"], "argument --listen: it must be a port, or HOST:PORT"),
+        (["serve", "--listen", "192.0.2.1:0"], "192.0.2.1:0 cannot be listened at: "),
+        (["serve", "--metrics", "nowhere.invalid:0"], "nowhere.invalid:0 cannot be listened at: "),
+        (["service"], "the following arguments are required: migrate|check|jobs|cancel"),
+        (["service", "cancel", "x"], "argument JOB: it must be the number of a job"),
+    ],
+)
+def test_wrong_arguments_are_reported(
+    world: ServiceWorld, database: str, arguments: list[str], fault: str
+) -> None:
+    printed = command(world, database, *arguments)
+    assert printed.code == 2
+    assert fault in printed.errors
+
+
+def test_without_its_packages_the_service_says_how_they_are_installed() -> None:
+    code = "import sys; sys.modules['procrastinate'] = None; from hunkwise.cli import main; sys.exit(main(['worker']))"
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")}
+    ran = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        "hunkwise: The package procrastinate is not installed, which the service needs: install hunkwise with it,"
+        " pip install 'hunkwise[service]', and for a single machine without PostgreSQL 'hunkwise[service,embedded]'.\n"
+    )
+
+
+def test_without_a_database_an_embedded_one_is_used_as_long_as_it_is_needed(world: ServiceWorld) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "hunkwise", "service", "jobs", "--format", "json"],
+        env=world.environ(),
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "[]\n", "")
+    assert (world.folder / "data/postgresql/PG_VERSION").is_file()
+    assert not (world.folder / "data/postgresql/postmaster.pid").exists()
