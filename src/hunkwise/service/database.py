@@ -30,17 +30,17 @@ class QueueError(Error):
 
 
 @asynccontextmanager
-async def connected(url: str, wait: float) -> AsyncIterator[ConnectionPool]:
+async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIterator[ConnectionPool]:
     """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none.
 
-    `wait`: seconds that each use of a connection waits for one.
+    `wait`: seconds that each use of a connection waits for one; `size`: the most connections at a time.
     """
     pool = AsyncConnectionPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
         kwargs={"row_factory": dict_row},
         min_size=1,
-        max_size=_CONNECTIONS,
+        max_size=size,
         timeout=wait,
         reconnect_timeout=wait,  # the pauses between attempts double until then
         check=AsyncConnectionPool.check_connection,

@@ -19,3 +19,8 @@ CREATE TABLE IF NOT EXISTS hunkwise_cursors (
   name text PRIMARY KEY,
   value text NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_api_users (
+  id bigint PRIMARY KEY,
+  hour timestamptz NOT NULL,
+  requests integer NOT NULL
+);
