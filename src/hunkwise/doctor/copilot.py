@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from hunkwise.commands.signals import Signals, quiet_loop, recorded_signals
 from hunkwise.copilot.cli_download import tls_context
-from hunkwise.copilot.connection import CopilotConnection, connected, preflight
+from hunkwise.copilot.connection import CopilotConnection, connect_sidecar, preflight
 from hunkwise.copilot.find_cli import CliCommand, install_hint
 from hunkwise.copilot.isolation import Credential
+from hunkwise.copilot.pool import open_pool
 from hunkwise.copilot.procfs import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.doctor.checks import Check, error_check, fault, ok, unchecked, warning
@@ -204,7 +205,7 @@ def try_running(addresses: Sequence[Address], question: CopilotQuestion) -> CliS
     """Returns the state of the first CLI that answers. Raises ModelError with all reasons if none does."""
 
     async def query() -> CliStatus:
-        async with connected(addresses, copilot=False) as connection:
+        async with open_pool(addresses) as pool, pool.lease() as connection:
             return await _query(connection, "one that runs already, at copilot-url", question)
 
     with recorded_signals() as signals:
@@ -219,7 +220,7 @@ def _start(
     async def query(started: float) -> CliStatus:
         address = await sidecar.ready()
         seconds = time.monotonic() - started
-        async with connected(sidecar, copilot=False) as connection:
+        async with connect_sidecar(sidecar, copilot=False) as connection:
             seen = await _query(connection, _program_text(command, environ), question)
         listener = listens(sidecar.pid, address.port) if sidecar.pid is not None else None
         return replace(seen, seconds=seconds, listener=listener)
