@@ -33,7 +33,7 @@ _DATABASE_SECONDS: Final = 5.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]{20,1024}")
 _APP_PREFIX: Final = "ghs_"
 _PREFIX: Final = "hunkwise-"
-_SECRET_NAME: Final = "api-secret"
+_CURSOR: Final = "api-secret"
 _T = TypeVar("_T")
 
 
@@ -104,7 +104,8 @@ class Callers:
             raise ApiError(401, "Send your own GitHub token in the header Authorization: Bearer TOKEN.")
         if token.startswith((CLASSIC_PREFIX, _APP_PREFIX)):
             raise ApiError(
-                401, "Copilot accepts no classic token (ghp_) and no token of an App's installation (ghs_) here."
+                401,
+                "Copilot accepts no classic token (ghp_) and no token of an App's installation (ghs_) here.",
             )
         return Caller(await self._look_up(self._users, _digest(token), lambda: self._user(token)), token)
 
@@ -214,7 +215,7 @@ class ApiDatabase:
             found = await connection.execute(
                 "INSERT INTO hunkwise_cursors (name, value) VALUES (%s, %s)"
                 " ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING value",
-                [_SECRET_NAME, secrets.token_hex(32)],
+                [_CURSOR, secrets.token_hex(32)],
             )
             row = await found.fetchone()
         assert row is not None, "the statement returns a row"

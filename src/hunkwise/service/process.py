@@ -11,13 +11,14 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import uvicorn
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from hunkwise.errors import Error, SettingsError
@@ -90,9 +91,10 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
             await queue.migrate()
         elif not await queue.is_ready():
             raise no_tables_error()
+        api = await _open_api(stack, settings, url, metrics) if settings.api and parts.web is not None else ()
         servers = []
         for address, app in (
-            (parts.web, make_web(settings, queue, metrics, lambda: lines)),
+            (parts.web, make_web(settings, queue, metrics, lambda: lines, api=api)),
             (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines)),
         ):
             if address is not None:
@@ -114,6 +116,25 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+
+async def _open_api(
+    stack: AsyncExitStack, settings: ServiceSettings, url: str, metrics: ServiceMetrics
+) -> Sequence[Route]:
+    """Returns the routes of the web API, which `stack` ends. Imports the SDK, which takes a second."""
+    from hunkwise.copilot.sdk_import import import_sdk
+
+    import_sdk()
+    from hunkwise.service.api import open_api
+
+    # The SDK's callbacks fail on unknown events, and the loop's own message would print those.
+    asyncio.get_running_loop().set_exception_handler(_log_quietly)
+    return (await stack.enter_async_context(open_api(settings, url, Installations(settings), metrics))).routes
+
+
+def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    _log.debug("A callback failed: %s", type(error).__name__ if error else context.get("message"))
 
 
 async def _work(

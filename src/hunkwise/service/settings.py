@@ -186,11 +186,11 @@ def _api_faults(inputs: Mapping[str, str], secret: str, server_url: str) -> list
     faults = []
     if "copilot-url" not in inputs:
         faults.append(
-            "HUNKWISE_API needs HUNKWISE_COPILOT_URLS: set it to the host:port of each Copilot CLI that runs as a server."
+            "HUNKWISE_API needs HUNKWISE_COPILOT_URLS: set it to the host:port of each running Copilot CLI."
         )
     if "provider-base-url" in inputs:
         faults.append(
-            "HUNKWISE_API is not for COPILOT_PROVIDER_BASE_URL: each caller's own Copilot answers. Leave one of them out."
+            "HUNKWISE_API is not for COPILOT_PROVIDER_BASE_URL: each caller's own Copilot answers. Leave one out."
         )
     if copilot_host({"GITHUB_SERVER_URL": server_url}) is None:
         faults.append(
@@ -199,7 +199,7 @@ def _api_faults(inputs: Mapping[str, str], secret: str, server_url: str) -> list
         )
     if secret and len(secret) < _MIN_API_SECRET:
         faults.append(
-            f"HUNKWISE_API_SECRET_FILE must have {_MIN_API_SECRET} characters or more: openssl rand -hex 32 prints some."
+            f"HUNKWISE_API_SECRET_FILE must have {_MIN_API_SECRET} characters or more: see `openssl rand -hex 32`."
         )
     return faults
 
