@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -235,7 +236,9 @@ async def _probe(address: Address) -> None:
             _, writer = await asyncio.open_connection(address.host, address.port)
     except (TimeoutError, OSError) as error:
         reason = f"no answer within {_PROBE_SECONDS:.0f} seconds"
-        if not isinstance(error, TimeoutError):
+        if error.errno is not None and error.errno > 0:
+            reason = os.strerror(error.errno)  # asyncio's own text says less
+        elif not isinstance(error, TimeoutError):
             reason = (error.strerror or str(error)).rstrip(".")
         message = f"The Copilot CLI could not be reached: {reason}."
         raise fault(ModelKind.SIDECAR, message, provider=False) from error
