@@ -324,7 +324,8 @@ async def preflight(
     """Returns the models that Copilot offers. Verifies the token at no cost, and that one of `models` is offered.
 
     `token`: of a user; empty for that of the CLI, whose models are listed once. With an invalid token the CLI still
-    reports itself as ready and authenticated, and a session then hangs. Raises ModelError: AUTHENTICATION, PAYMENT, FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
+    reports itself as ready and authenticated, and a session then hangs. Raises ModelError: AUTHENTICATION, PAYMENT,
+    FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
     """
     try:
         async with asyncio.timeout(seconds):

@@ -1,0 +1,200 @@
+"""The web API on real Copilot CLIs: conversations, whose they are, and who pays for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hunkwise.service.api_access import Caller, session_id
+from tests.fakes.model_script import Answer, ToolCall, always, turns
+from tests.fakes_contract.cli import RealCli
+from tests.service.api_world import (
+    ALICE,
+    BOB,
+    REPOSITORY,
+    SERVER_TOKEN,
+    ApiWorld,
+    api_world,
+    events_of,
+    recalling,
+    serving_api,
+    two_servers,
+    until_in_flight,
+)
+from tests.service.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def clis_and_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, RealCli], ApiWorld]]:
+    with api_world(tmp_path_factory.mktemp("api")) as world, two_servers(world) as clis:
+        yield clis, world
+
+
+@pytest.fixture(scope="module")
+def shared(clis_and_world: tuple[dict[str, RealCli], ApiWorld], postgres: Postgres) -> Iterator[ApiWorld]:
+    clis, world = clis_and_world
+    with serving_api(world, postgres.database(), clis):
+        yield world
+
+
+@pytest.fixture
+def world(shared: ApiWorld) -> ApiWorld:
+    shared.copilot.model.script = recalling
+    return shared
+
+
+def id_of(name: str, login: str = "alice", number: int = 0) -> str:
+    """Returns the id of a session in the world."""
+    caller = Caller(sum(login.encode()), "")
+    return session_id("s" * 32, caller, sum(REPOSITORY.encode()), number, name)
+
+
+def all_sessions(world: ApiWorld) -> list[str]:
+    return [*world.sessions("first"), *world.sessions("second")]
+
+
+def test_a_conversation_goes_on_with_the_token_of_the_caller(world: ApiWorld) -> None:
+    mark, calls = len(world.copilot.journal), len(world.copilot.requests)
+    first = world.send("review-1", "What does it change?", pull_request=1)
+    assert (first.status, first.body) == (
+        200,
+        {"session": "review-1", "content": "This is message 1.", "resumed": False, "kept": True},
+    )
+    second = world.send("review-1", "And why so?", pull_request=1)
+    assert second.body == {**first.body, "content": "This is message 2.", "resumed": True}
+    one, two = world.copilot.requests[calls:]
+    assert "Three hunks" in one.prompt
+    assert "> What does it change?" in one.prompt
+    assert "> And why so?" in two.prompt
+    assert "Three hunks" not in two.prompt
+    assert any("> What does it change?" in message.text for message in two.messages)
+    assert one.tool_names == two.tool_names == ("answer", "repo_read", "repo_list")
+    history = world.read("review-1", pull_request=1)
+    assert [(each["role"], each["content"]) for each in history.body["messages"]] == [
+        ("user", "What does it change?"),
+        ("assistant", "This is message 1."),
+        ("user", "And why so?"),
+        ("assistant", "This is message 2."),
+    ]
+    assert world.tokens_since(mark) == {ALICE}
+    assert id_of("review-1", number=1) in all_sessions(world)
+    assert world.read("review-1", method="DELETE", pull_request=1).status == 204
+    assert id_of("review-1", number=1) not in all_sessions(world)
+    for method in ("GET", "DELETE"):
+        assert world.read("review-1", method=method, pull_request=1).status == 404
+    assert world.send("review-1", pull_request=1).body["resumed"] is False
+
+
+def test_a_repository_is_read_with_the_token_of_the_caller(world: ApiWorld) -> None:
+    fake = world.app.repositories[REPOSITORY]
+    read = Answer(tool_calls=(ToolCall("repo_read", {"path": "notes.md"}),))
+    world.copilot.model.script = turns([read, recalling])
+    mark = len(fake.journal)
+    assert world.send("repository", "What is the magic number?").status == 200
+    last = world.copilot.requests[-1]
+    assert any("The magic number is 42." in text for text in last.tool_results)
+    assert "It was asked about the repository." in last.prompt
+    assert {request.authorization for request in fake.journal[mark:]} <= {f"token {ALICE}", f"Bearer {ALICE}"}
+
+
+def test_a_session_of_another_user_cannot_be_reached(world: ApiWorld) -> None:
+    world.send("shared-name", "A secret of Alice")
+    mark, calls = len(world.copilot.journal), len(world.copilot.requests)
+    assert world.read("shared-name", BOB).status == 404
+    assert world.read("shared-name", BOB, "DELETE").status == 404
+    answer = world.send("shared-name", "Hello", BOB)
+    assert (answer.body["content"], answer.body["resumed"]) == ("This is message 1.", False)
+    assert not any(
+        "A secret of Alice" in request.body.__str__() for request in world.copilot.requests[calls:]
+    )
+    assert world.tokens_since(mark) == {BOB}
+    assert {id_of("shared-name"), id_of("shared-name", "bob")} <= set(all_sessions(world))
+    # The id is not taken for a name, and a name not for a path.
+    for name in (id_of("shared-name"), "..%2Fshared-name"):
+        assert world.read(name, BOB).status in (400, 404)
+    assert [each["content"] for each in world.read("shared-name").body["messages"]] == [
+        "A secret of Alice",
+        "This is message 1.",
+    ]
+    assert len(world.read("shared-name", BOB).body["messages"]) == 2
+    assert SERVER_TOKEN not in {entry.token for entry in world.copilot.journal}
+
+
+def test_a_second_request_of_a_session_is_refused_while_one_runs(world: ApiWorld) -> None:
+    world.copilot.model.script = always(replace(_answer("Slow."), delay=1.0))
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(world.send, "busy")
+        until_in_flight(world)
+        refused = [world.send("busy"), world.read("busy"), world.read("busy", method="DELETE")]
+        assert [reply.status for reply in refused] == [409, 409, 409]
+        assert world.read("busy", BOB).status == 404
+        assert slow.result().status == 200
+    assert world.send("busy").status == 200
+
+
+def test_events_show_the_tools_and_the_answer_as_it_is_written(world: ApiWorld) -> None:
+    read = Answer(tool_calls=(ToolCall("repo_read", {"path": "notes.md"}),))
+    world.copilot.model.script = turns([read, _answer("It is 42. " * 50)])
+    answer = world.stream("events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = list(events_of(answer))
+    assert [name for name, _ in events] == ["tool", "draft", "answer"]
+    assert events[0][1] == {"name": "repo_read", "arguments": {"path": "notes.md"}}
+    assert events[-1][1]["content"].startswith("It is 42.")
+    assert events[-1][1]["content"].startswith(events[1][1]["content"])
+
+
+def test_a_client_that_goes_away_ends_the_turn_and_frees_the_session(world: ApiWorld) -> None:
+    world.copilot.model.script = always(replace(_answer("Never."), delay=60.0))
+    streaming = world.stream("gone")
+    until_in_flight(world)
+    streaming.close()
+    until_in_flight(world, 0)
+    waiting = world.connection()
+    body = json.dumps({"message": "Why?", "repository": REPOSITORY})
+    waiting.request("POST", "/api/sessions/gone-2/messages", body, {"authorization": f"Bearer {BOB}"})
+    until_in_flight(world)
+    waiting.close()
+    until_in_flight(world, 0)
+    world.copilot.model.script = recalling
+    for name, token in (("gone", ALICE), ("gone-2", BOB)):
+        again = world.send(name, "Again", token)
+        assert (again.status, again.body["kept"]) == (200, True), again
+
+
+def test_a_conversation_outlives_its_server(
+    tmp_path: Path, clis_and_world: tuple[dict[str, RealCli], ApiWorld], postgres: Postgres
+) -> None:
+    clis, world = clis_and_world
+    world.copilot.model.script = recalling
+    with ExitStack() as stack:
+        third = stack.enter_context(world.cli("third"))
+        used = {"first": clis["first"], "third": third}
+        stack.enter_context(serving_api(world, postgres.database(), used))
+        name = next(
+            f"lives-{number}" for number in range(50) if world.server_number(id_of(f"lives-{number}"))
+        )
+        assert world.send(name, "Remember me").body["content"] == "This is message 1."
+        third.process.kill()
+        third.process.wait()
+        elsewhere = world.send(name, "Are you there?").body
+        assert elsewhere == {
+            "session": name, "content": "This is message 1.", "resumed": False, "kept": False
+        }  # fmt: skip
+        assert id_of(name) not in world.sessions("first")
+        assert world.read(name).status == 503
+        stack.enter_context(world.cli("third", port=third.port))
+        world.wait_until_up(1)
+        back = world.send(name, "Do you remember?").body
+        assert (back["content"], back["resumed"], back["kept"]) == ("This is message 2.", True, True)
+    assert world.tokens_since(0) <= {ALICE, BOB}
+
+
+def _answer(text: str) -> Answer:
+    return Answer(tool_calls=(ToolCall("answer", {"text": text, "done": True}),))
