@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import http.client
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,8 @@ from tests.fakes.http_server import serve
 from tests.fakes.model_script import Answer, ModelRequest, ToolCall
 from tests.fakes_contract.cli import RealCli, running_cli
 
-ALICE, BOB = "gho_CanaryAlice1234567890", "gho_CanaryBob12345678901"
+ALICE, BOB, CAROL = "gho_CanaryAlice1234567890", "gho_CanaryBob12345678901", "gho_CanaryCarol123456789"
+"""Copilot does not accept Carol's."""
 SERVER_TOKEN = "github_pat_CanaryServer123456"
 """Of the CLIs themselves: no request of the API may bear it."""
 REPOSITORY, HIDDEN, WITHOUT_APP = "octo/repo", "octo/hidden", "octo/without-app"
@@ -64,6 +68,8 @@ class ApiWorld:
         self.copilot = copilot
         self.url = ""
         self.pool: ServerPool | None = None
+        self.end: Callable[[], object] = lambda: None
+        """Closes what the API uses, before its server stops."""
         self.settings = ServiceSettings(
             folder / "data", None, APP_ID, key_pair()[0], (b"secret",), api_url=app_url, api=True, api_requests=1_000
         )  # fmt: skip
@@ -101,30 +107,34 @@ class ApiWorld:
         )
 
     def request(self, method: str, path: str, token: str, body: bytes | None = None) -> Reply:
-        connection = self.connection()
-        try:
+        with closing(self.connection()) as connection:
             connection.request(method, path, body, {"authorization": f"Bearer {token}"} if token else {})
             answer = connection.getresponse()
             text = answer.read()
             headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, json.loads(text) if text else None, headers)
-        finally:
-            connection.close()
+            is_json = headers.get("content-type") == "application/json"
+            return Reply(answer.status, json.loads(text) if is_json else text.decode(), headers)
 
     def connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
 
-    def stream(self, name: str, message: str = "Why?") -> http.client.HTTPResponse:
-        """Sends a message as Alice, and returns the answer as soon as it begins: events."""
-        connection = self.connection()
+    @contextmanager
+    def stream(self, name: str, message: str = "Why?") -> Iterator[http.client.HTTPResponse]:
+        """Sends a message as Alice, and yields the answer as soon as it begins: events."""
         headers = {"authorization": f"Bearer {ALICE}", "accept": "text/event-stream"}
         body = json.dumps({"message": message, "repository": REPOSITORY})
-        connection.request("POST", f"/api/sessions/{name}/messages", body, headers)
-        return connection.getresponse()
+        with closing(self.connection()) as connection:
+            connection.request("POST", f"/api/sessions/{name}/messages", body, headers)
+            with closing(connection.getresponse()) as answer:
+                yield answer
 
     def tokens_since(self, mark: int) -> set[str]:
-        """Returns the tokens of the requests to Copilot after the first `mark` ones."""
-        return {entry.token for entry in self.copilot.journal[mark:]}
+        """Returns the tokens of the requests to Copilot after the first `mark` ones.
+
+        Not that with which a CLI asks for its own account at its start.
+        """
+        start = ("/copilot_internal/user", SERVER_TOKEN)
+        return {entry.token for entry in self.copilot.journal[mark:] if (entry.path, entry.token) != start}
 
     def server_number(self, session: str) -> int:
         """Returns which server has the sessions of that id."""
@@ -155,7 +165,7 @@ def api_world(folder: Path) -> Iterator[ApiWorld]:
     repository.commit({**BASE, "notes.md": "The magic number is 42.\n"})
     repository.branch("feature")
     repository.commit(HEAD)
-    people = {ALICE: "alice", BOB: "bob"}
+    people = {ALICE: "alice", BOB: "bob", CAROL: "carol"}
     fakes = {}
     for name, permission in ((REPOSITORY, "read"), (HIDDEN, "none"), (WITHOUT_APP, "read")):
         fake = fakes[name] = FakeGitHub(repository.git_dir, name, tokens=dict.fromkeys(people, permission))
@@ -179,26 +189,44 @@ def serving_api(
     seconds: float = 60.0,
     **limits: Any,
 ) -> Iterator[ApiWorld]:
-    """Serves the API with these servers. `seconds`: for an answer; `limits`: of WebApi."""
+    """Serves the API with these servers, and yields a world for it. `seconds`: for an answer; `limits`: of WebApi."""
+    served = copy.copy(world)
     chosen = ServiceSettings(**{**_fields(world.settings), **(settings or {})})
     addresses = [Address("127.0.0.1", cli.port, cli.token) for cli in clis.values()]
+    addresses = addresses or [Address("127.0.0.1", 1)]  # where nothing listens
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    closed = threading.Event()
+
+    async def hold(app: Starlette, ready: asyncio.Event, over: asyncio.Event) -> None:
         async with (
             ApiDatabase(database, 20).opened() as store,
-            open_pool(addresses, wait=bool(addresses), heartbeat=QUICK) as pool,
+            open_pool(addresses, wait=bool(clis), heartbeat=QUICK) as pool,
         ):
-            world.pool = pool
+            served.pool = pool
             callers = Callers(chosen.api_url, Installations(chosen))
             parts = ApiParts(callers, store, ApiAnswers(chosen, pool, seconds=seconds), "s" * 32)
             app.router.routes.extend(WebApi(chosen, parts, ServiceMetrics(), **limits).routes)
             await pool.tried()
-            yield
+            ready.set()
+            await over.wait()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        ready, over = asyncio.Event(), asyncio.Event()
+        holding = asyncio.create_task(hold(app, ready, over))
+        holding.add_done_callback(lambda _: closed.set())
+        loop = asyncio.get_running_loop()
+        served.end = lambda: loop.call_soon_threadsafe(over.set)
+        await asyncio.wait({holding, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        yield
 
     with serve(Starlette(lifespan=lifespan), lifespan="on") as url:
-        world.url = url
-        yield world
+        served.url = url
+        try:
+            yield served
+        finally:
+            served.end()
+            assert closed.wait(20)
 
 
 def _fields(settings: ServiceSettings) -> dict[str, Any]:

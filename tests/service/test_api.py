@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
+import os
+import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hunkwise.service.api_access import Caller, session_id
+from hunkwise.service.process import ListenAddress, ProcessParts, run_service
+from hunkwise.service.settings import read_service_settings
+from tests.end_to_end.world import wait_until
+from tests.fakes.github_app import APP_ID, key_pair
 from tests.fakes.model_script import Answer, ToolCall, always, turns
 from tests.fakes_contract.cli import RealCli
 from tests.service.api_world import (
     ALICE,
     BOB,
+    CAROL,
     REPOSITORY,
     SERVER_TOKEN,
     ApiWorld,
+    Reply,
     api_world,
     events_of,
     recalling,
@@ -28,6 +39,7 @@ from tests.service.api_world import (
     until_in_flight,
 )
 from tests.service.postgres import Postgres
+from tests.service.test_serve import free_port
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +51,8 @@ def clis_and_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[d
 @pytest.fixture(scope="module")
 def shared(clis_and_world: tuple[dict[str, RealCli], ApiWorld], postgres: Postgres) -> Iterator[ApiWorld]:
     clis, world = clis_and_world
-    with serving_api(world, postgres.database(), clis):
-        yield world
+    with serving_api(world, postgres.database(), clis) as served:
+        yield served
 
 
 @pytest.fixture
@@ -123,11 +135,11 @@ def test_a_session_of_another_user_cannot_be_reached(world: ApiWorld) -> None:
         "This is message 1.",
     ]
     assert len(world.read("shared-name", BOB).body["messages"]) == 2
-    assert SERVER_TOKEN not in {entry.token for entry in world.copilot.journal}
+    assert world.tokens_since(0) == {ALICE, BOB}
 
 
 def test_a_second_request_of_a_session_is_refused_while_one_runs(world: ApiWorld) -> None:
-    world.copilot.model.script = always(replace(_answer("Slow."), delay=1.0))
+    world.copilot.model.script = always(replace(_answer("Slow."), delay=0.5))
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(world.send, "busy")
         until_in_flight(world)
@@ -141,9 +153,9 @@ def test_a_second_request_of_a_session_is_refused_while_one_runs(world: ApiWorld
 def test_events_show_the_tools_and_the_answer_as_it_is_written(world: ApiWorld) -> None:
     read = Answer(tool_calls=(ToolCall("repo_read", {"path": "notes.md"}),))
     world.copilot.model.script = turns([read, _answer("It is 42. " * 50)])
-    answer = world.stream("events")
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    events = list(events_of(answer))
+    with world.stream("events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = list(events_of(answer))
     assert [name for name, _ in events] == ["tool", "draft", "answer"]
     assert events[0][1] == {"name": "repo_read", "arguments": {"path": "notes.md"}}
     assert events[-1][1]["content"].startswith("It is 42.")
@@ -152,15 +164,13 @@ def test_events_show_the_tools_and_the_answer_as_it_is_written(world: ApiWorld) 
 
 def test_a_client_that_goes_away_ends_the_turn_and_frees_the_session(world: ApiWorld) -> None:
     world.copilot.model.script = always(replace(_answer("Never."), delay=60.0))
-    streaming = world.stream("gone")
-    until_in_flight(world)
-    streaming.close()
+    with world.stream("gone"):
+        until_in_flight(world)
     until_in_flight(world, 0)
-    waiting = world.connection()
-    body = json.dumps({"message": "Why?", "repository": REPOSITORY})
-    waiting.request("POST", "/api/sessions/gone-2/messages", body, {"authorization": f"Bearer {BOB}"})
-    until_in_flight(world)
-    waiting.close()
+    with closing(world.connection()) as waiting:
+        body = json.dumps({"message": "Why?", "repository": REPOSITORY})
+        waiting.request("POST", "/api/sessions/gone-2/messages", body, {"authorization": f"Bearer {BOB}"})
+        until_in_flight(world)
     until_in_flight(world, 0)
     world.copilot.model.script = recalling
     for name, token in (("gone", ALICE), ("gone-2", BOB)):
@@ -176,7 +186,7 @@ def test_a_conversation_outlives_its_server(
     with ExitStack() as stack:
         third = stack.enter_context(world.cli("third"))
         used = {"first": clis["first"], "third": third}
-        stack.enter_context(serving_api(world, postgres.database(), used))
+        world = stack.enter_context(serving_api(world, postgres.database(), used))
         name = next(
             f"lives-{number}" for number in range(50) if world.server_number(id_of(f"lives-{number}"))
         )
@@ -194,6 +204,91 @@ def test_a_conversation_outlives_its_server(
         back = world.send(name, "Do you remember?").body
         assert (back["content"], back["resumed"], back["kept"]) == ("This is message 2.", True, True)
     assert world.tokens_since(0) <= {ALICE, BOB}
+
+
+def test_the_model_of_the_settings_is_one_that_the_caller_has(
+    clis_and_world: tuple[dict[str, RealCli], ApiWorld], postgres: Postgres
+) -> None:
+    clis, world = clis_and_world
+    world.copilot.model.script = recalling
+    mark = len(world.copilot.journal)
+    for model, status in (("gpt-5-mini", 200), ("gpt-9", 422)):
+        settings = {"model_inputs": {"model": model}}
+        with serving_api(world, postgres.database(), clis, settings=settings) as served:
+            reply = served.send(f"model-{model}")
+            assert reply.status == status, reply
+    assert "claude-sonnet-4.5, gpt-5-mini." in reply.body["error"]
+    assert world.copilot.requests[-1].model == "gpt-5-mini"
+    assert world.tokens_since(mark) == {ALICE}
+
+
+def test_an_answer_and_a_token_without_copilot_have_their_own_errors(
+    clis_and_world: tuple[dict[str, RealCli], ApiWorld], postgres: Postgres
+) -> None:
+    clis, world = clis_and_world
+    world.copilot.model.script = always(replace(_answer("Late."), delay=60.0))
+    with serving_api(world, postgres.database(), clis, seconds=0.5) as world:
+        late = world.send("late")
+        until_in_flight(world, 0)
+        with world.stream("late") as answer:
+            events = list(events_of(answer))
+        refused = world.send("refused", token=CAROL)
+    assert (late.status, late.body["error"]) == (504, "The model gave no answer within 0.5 seconds.")
+    assert [(name, data["status"]) for name, data in events] == [("error", 504)]
+    assert (refused.status, "a user with Copilot" in refused.body["error"]) == (403, True), refused
+    assert CAROL not in str(refused)
+
+
+def test_the_process_serves_the_api_by_its_settings(
+    tmp_path: Path,
+    clis_and_world: tuple[dict[str, RealCli], ApiWorld],
+    database: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clis, world = clis_and_world
+    world.copilot.model.script = recalling
+    files = {
+        "APP_KEY": key_pair()[0],
+        "WEBHOOK_SECRET": "a secret",
+        "COPILOT_CONNECTION_TOKEN": clis["first"].token,
+    }
+    for name, text in files.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(text)
+    environ = {
+        "HUNKWISE_DATABASE_URL": database,
+        "HUNKWISE_APP_ID": str(APP_ID),
+        **{f"HUNKWISE_{name}_FILE": str(tmp_path / name) for name in files},
+        "HUNKWISE_API": "true",
+        "HUNKWISE_COPILOT_URLS": ", ".join(f"127.0.0.1:{cli.port}" for cli in clis.values()),
+        "GITHUB_API_URL": world.settings.api_url,
+    }
+    port = free_port()
+    world = copy.copy(world)
+    world.url = f"http://127.0.0.1:{port}"
+
+    def talk() -> list[Reply]:
+        wait_until(lambda: is_listening(port))
+        return [world.send("served", "One"), world.send("served", "Two"), world.read("served", BOB)]
+
+    async def main() -> list[Reply]:
+        parts = ProcessParts(web=ListenAddress("127.0.0.1", port))
+        running = asyncio.create_task(run_service(read_service_settings(environ), parts, environ))
+        replies = await asyncio.to_thread(talk)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+        return replies
+
+    replies = asyncio.run(main())
+    assert [reply.status for reply in replies] == [200, 200, 404], replies
+    assert replies[1].body["resumed"] is True
+    texts = [ALICE, BOB, SERVER_TOKEN, "This is message", *files.values()]
+    assert not any(text in caplog.text for text in texts)
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _answer(text: str) -> Answer:

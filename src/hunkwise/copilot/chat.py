@@ -76,7 +76,8 @@ class Chat:
 class ChatModel:
     """Answers in a chat: resumes its session, or creates it. See `flows.models.Model`.
 
-    If its server is down, a question is answered in a session of its own on another one, without the history.
+    If its server is down and another one is up, a question is answered there: in a session of its own, without the
+    history.
     """
 
     def __init__(
@@ -95,6 +96,8 @@ class ChatModel:
         instead of the question's prompt. `offered`: see ModelSource. `progress` is called in the event loop.
         """
         source = ModelSource(offered=offered, github_token=chat.github_token)
+        self._pool = pool
+        self._server = pool.home(chat.id)
         self._session = _ChatSession(chat, message.text, next_prompt, progress)
         self._home = Copilot(_HomeServer(pool, chat.id), source, code, deadline, self._session)
         self._elsewhere = Copilot(pool, source, code, deadline)
@@ -124,10 +127,14 @@ class ChatModel:
         try:
             await self._home.ask(question)
         except ModelError as error:
-            if error.kind is not ModelKind.SIDECAR:
+            if error.kind is not ModelKind.SIDECAR or not self._is_another_up():
                 raise
             self.kept = False
             await self._elsewhere.ask(question)
+
+    def _is_another_up(self) -> bool:
+        others = (server for server in self._pool.servers if server is not self._server)
+        return any(server.up and not server.drained for server in others)
 
 
 @dataclass(frozen=True)

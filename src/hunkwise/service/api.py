@@ -119,6 +119,7 @@ class WebApi:
             refusal = as_api_error(error)
             headers = {
                 **_HEADERS,
+                "Connection": "close",  # the rest of the body may still be sent
                 **({"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}),
             }
             if refusal.status == 401:

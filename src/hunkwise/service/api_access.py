@@ -125,7 +125,8 @@ class Callers:
                     found = await asyncio.to_thread(ask)
                 except ApiError as refusal:
                     if refusal.status in (401, 403, 404):
-                        memory.put(key, refusal)
+                        # A new one: that which was raised refers to the token.
+                        memory.put(key, ApiError(refusal.status, refusal.reason))
                         self._refused.append(self._clock())
                     raise
             memory.put(key, found)

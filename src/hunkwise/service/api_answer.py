@@ -46,6 +46,8 @@ READ_SECONDS: Final = 60.0
 """For reading the pull request and its configuration."""
 MAX_HISTORY: Final = 100
 """Messages of a history that are returned, the newest ones."""
+_ABORT_SECONDS: Final = 10.0
+_LEASE_SECONDS: Final = 5.0
 _DRAFT_EVERY: Final = 0.25
 """Seconds between two drafts of an answer."""
 
@@ -98,7 +100,7 @@ class ApiAnswers:
             request = await asyncio.to_thread(self._read, github, session, message)
             offered = None
             if any(request.config.model_order):
-                async with self._pool.lease() as connection:
+                async with self._pool.lease(seconds=_LEASE_SECONDS) as connection:
                     offered = await preflight(
                         connection, request.config.model_order, token=session.caller.token
                     )
@@ -107,7 +109,8 @@ class ApiAnswers:
                 session.chat,
                 ChatMessage(message),
                 request.code,
-                Deadline(time.monotonic() + self._seconds, time.monotonic),
+                # After that of the answer, whose end aborts the model's turn.
+                Deadline(time.monotonic() + self._seconds + _ABORT_SECONDS, time.monotonic),
                 next_prompt=_next_prompt(message, request.snapshot.pull_request.head_sha),
                 offered=offered,
                 progress=_Progress(report, lambda text: self._shown(text, "", "", scan)).handle,
