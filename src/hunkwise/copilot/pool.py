@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from hunkwise.copilot.connection import (
 from hunkwise.copilot.errors import fault
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 
 MOST_AT_ONCE: Final = 16
 """Questions that one server answers at the same time."""
@@ -245,6 +247,12 @@ async def _probe(address: Address) -> None:
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
+
+
+def parse_addresses(text: str, token: str | None) -> list[Address]:
+    """Returns the addresses, host:port, in a list with commas or spaces. Raises ValueError."""
+    names = dict.fromkeys(parse_host_port(part) for part in re.split(r"[,\s]+", text) if part)
+    return [Address(host_of(name), port_of(name), token) for name in names]
 
 
 @asynccontextmanager
