@@ -170,8 +170,7 @@ class ServerPool:
                 await server.connection.close()
 
     async def _connect(self, address: Address) -> CopilotConnection:
-        await _probe(address)
-        connection = await connect(BoundedClient(address), None, self._heartbeat)
+        connection = await connect_to(address, self._heartbeat)
         try:
             if self._copilot:
                 await preflight(connection, ())
@@ -226,6 +225,12 @@ class ServerPool:
 def _none_free_error() -> ModelError:
     message = "Every Copilot CLI was busy until the end of the time."
     return fault(ModelKind.TIMEOUT, message, provider=False)
+
+
+async def connect_to(address: Address, heartbeat: Heartbeat = HEALTH) -> CopilotConnection:
+    """Connects to a server. Raises ModelError (SIDECAR)."""
+    await _probe(address)
+    return await connect(BoundedClient(address), None, heartbeat)
 
 
 async def _probe(address: Address) -> None:
