@@ -8,15 +8,21 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from copilot.session import ProviderConfig
 
-from hunkwise.copilot.connection import SESSION_PREFIX, BoundedClient, Heartbeat, connect
+from hunkwise.copilot.connection import (
+    SESSION_PREFIX,
+    BoundedClient,
+    CopilotConnection,
+    Heartbeat,
+    connect,
+)
 from hunkwise.copilot.pool import ServerPool, open_pool
 from hunkwise.copilot.sidecar import Address
 from hunkwise.domain.finding import Finding
@@ -27,7 +33,7 @@ from hunkwise.flows.finding_collector import FindingCollector
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
 from tests.copilot.json_rpc_server import json_rpc_server
 from tests.copilot.programs import eventually
-from tests.copilot.sessions import MODEL, Question, copilot
+from tests.copilot.sessions import MODEL, Question, copilot, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ModelRequest, ToolCall, report
@@ -262,6 +268,26 @@ def test_a_server_whose_token_copilot_refuses_gets_no_questions() -> None:
 
     with json_rpc_server(offering([])) as one, json_rpc_server(offering([model])) as two:
         with_pool([Address("127.0.0.1", port) for port in (one, two)], scenario, copilot=True)
+
+
+class LosingServers:
+    """Servers that are lost as soon as they are asked."""
+
+    leases = 0
+
+    @asynccontextmanager
+    async def lease(self, *, seconds: float = 0.0) -> AsyncIterator[CopilotConnection]:
+        self.leases += 1
+        raise ModelError(ModelKind.SIDECAR, f"Server {self.leases} is gone.")
+        yield
+
+
+def test_a_question_is_asked_a_limited_number_of_times() -> None:
+    servers = LosingServers()
+    result = asyncio.run(put(servers, "http://127.0.0.1:1", Question()))
+    assert result.error is not None
+    assert result.error.message == "Server 3 is gone."
+    assert servers.leases == 3
 
 
 # The real CLI
