@@ -30,8 +30,9 @@ _log = logging.getLogger(__name__)
 class SharedServers:
     """What one process knows of the servers, and tells the others. Use it within `opened`."""
 
-    def __init__(self, queue: JobQueue, pool: ServerPool) -> None:
+    def __init__(self, queue: JobQueue, pool: ServerPool, *, refresh: float = REFRESH) -> None:
         self._queue = queue
+        self._refresh = refresh
         self.pool = pool
         self._name = secrets.token_hex(8)
         self._jobs: Counter[str] = Counter()
@@ -71,7 +72,7 @@ class SharedServers:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH)
+            await asyncio.sleep(self._refresh)
             try:
                 await self._renew()
             except QueueError as error:
