@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -170,13 +170,12 @@ class ServerPool:
                 await server.connection.close()
 
     async def _connect(self, address: Address) -> CopilotConnection:
-        connection = await connect_to(address, self._heartbeat)
-        try:
+        async with AsyncExitStack() as stack:
+            connection = await connect_to(address, self._heartbeat)
+            stack.push_async_callback(connection.close)
             if self._copilot:
                 await preflight(connection, ())
-        except BaseException:
-            await connection.close()
-            raise
+            stack.pop_all()
         return connection
 
     def _lose(self, server: CopilotServer, error: ModelError) -> None:
