@@ -258,7 +258,7 @@ def test_ready_and_metrics_tell_whether_servers_answer(database: str) -> None:
             web = Web(None, queue, metrics, servers=servers)  # type: ignore[arg-type]  # not read here
             before = await web.ready(None)  # type: ignore[arg-type]  # not read here
             fake.down = False
-            await pool.reached()
+            await until(lambda: pool.servers[0].up)
             async with servers.use():
                 after = await web.ready(None)  # type: ignore[arg-type]  # not read here
                 metrics.set_servers(servers)
