@@ -29,6 +29,7 @@ from hunkwise.copilot.connection import (
 )
 from hunkwise.copilot.find_cli import CLI_VERSION, CliCommand, find_cli, install_hint
 from hunkwise.copilot.isolation import Credential
+from hunkwise.copilot.pool import open_pool
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
@@ -59,7 +60,8 @@ def test_cli_rejects_client_without_its_token(token: str | None) -> None:
         with started(sidecar()) as process:
             address = await process.ready()
             with pytest.raises(ModelError, match="AUTHENTICATION_FAILED") as raised:
-                await connect(BoundedClient(Address("127.0.0.1", address.port, token)))
+                async with open_pool([Address("127.0.0.1", address.port, token)]):
+                    raise AssertionError
             assert raised.value.kind is ModelKind.SIDECAR
             assert "copilot-connection-token" in raised.value.hint
 

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,7 @@ from hunkwise.copilot.connection import (
 from hunkwise.copilot.errors import fault
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 
 MOST_AT_ONCE: Final = 16
 """Questions that one server answers at the same time."""
@@ -168,14 +170,12 @@ class ServerPool:
                 await server.connection.close()
 
     async def _connect(self, address: Address) -> CopilotConnection:
-        await _probe(address)
-        connection = await connect(BoundedClient(address), None, self._heartbeat)
-        try:
+        async with AsyncExitStack() as stack:
+            connection = await connect_to(address, self._heartbeat)
+            stack.push_async_callback(connection.close)
             if self._copilot:
                 await preflight(connection, ())
-        except BaseException:
-            await connection.close()
-            raise
+            stack.pop_all()
         return connection
 
     def _lose(self, server: CopilotServer, error: ModelError) -> None:
@@ -226,6 +226,12 @@ def _none_free_error() -> ModelError:
     return fault(ModelKind.TIMEOUT, message, provider=False)
 
 
+async def connect_to(address: Address, heartbeat: Heartbeat = HEALTH) -> CopilotConnection:
+    """Connects to a server. Raises ModelError (SIDECAR)."""
+    await _probe(address)
+    return await connect(BoundedClient(address), None, heartbeat)
+
+
 async def _probe(address: Address) -> None:
     """Opens and closes a connection: the SDK's own blocks the event loop while a host does not answer.
 
@@ -245,6 +251,12 @@ async def _probe(address: Address) -> None:
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
+
+
+def parse_addresses(text: str, token: str | None) -> list[Address]:
+    """Returns the addresses, host:port, in a list with commas or spaces. Raises ValueError."""
+    names = dict.fromkeys(parse_host_port(part) for part in re.split(r"[,\s]+", text) if part)
+    return [Address(host_of(name), port_of(name), token) for name in names]
 
 
 @asynccontextmanager

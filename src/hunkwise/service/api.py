@@ -17,8 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hunkwise.copilot.pool import open_pool
-from hunkwise.copilot.sidecar import Address
+from hunkwise.copilot.pool import ServerPool
 from hunkwise.errors import Error, GitHubError, ModelError, ModelKind, SettingsError
 from hunkwise.service.api_access import (
     ApiDatabase,
@@ -34,7 +33,7 @@ from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.webhooks import MAX_NUMBER, REPOSITORY
-from hunkwise.settings.parsing import host_of, parse_host_port, port_of, quoted
+from hunkwise.settings.parsing import quoted
 
 MAX_BODY: Final = 65_536
 """Bytes."""
@@ -335,21 +334,16 @@ def as_api_error(error: ApiError | Error) -> ApiError:
             return ApiError(502, error.message)
 
 
-def _addresses(inputs: Mapping[str, str]) -> list[Address]:
-    parts = [parse_host_port(part) for part in re.split(r"[,\s]+", inputs["copilot-url"]) if part]
-    token = inputs.get("copilot-connection-token")
-    return [Address(host_of(part), port_of(part), token) for part in dict.fromkeys(parts)]
-
-
 @asynccontextmanager
 async def open_api(
-    settings: ServiceSettings, database_url: str, installations: InstallationPort, metrics: ServiceMetrics
+    settings: ServiceSettings,
+    database_url: str,
+    installations: InstallationPort,
+    pool: ServerPool,
+    metrics: ServiceMetrics,
 ) -> AsyncIterator[WebApi]:
-    """Connects to the database and the Copilot CLIs until the end of the block. Raises QueueError."""
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(ApiDatabase(database_url, MAX_RUNNING + 4).opened())
-        pool = await stack.enter_async_context(open_pool(_addresses(settings.model_inputs), wait=False))
+    """Provides the API until the end of the block. Raises QueueError."""
+    async with ApiDatabase(database_url, MAX_RUNNING + 4).opened() as database:
         secret = settings.api_secret or await database.secret()
-        answers = ApiAnswers(settings, pool)
         callers = Callers(settings.api_url, installations)
-        yield WebApi(settings, ApiParts(callers, database, answers, secret), metrics)
+        yield WebApi(settings, ApiParts(callers, database, ApiAnswers(settings, pool), secret), metrics)

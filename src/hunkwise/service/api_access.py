@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Generic, Protocol, TypeVar
 
+from hunkwise.copilot.connection import SESSION_PREFIX
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.service.database import Connection, ConnectionPool, connected, translated
@@ -32,7 +33,6 @@ _CHECK_SECONDS: Final = 15.0
 _DATABASE_SECONDS: Final = 5.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]{20,1024}")
 _APP_PREFIX: Final = "ghs_"
-_PREFIX: Final = "hunkwise-"
 _CURSOR: Final = "api-secret"
 _T = TypeVar("_T")
 
@@ -189,7 +189,7 @@ def session_id(secret: str, caller: Caller, repository: int, number: int, name: 
     `repository`: its number on GitHub; `number`: that of the pull request, 0 for the repository as a whole.
     """
     text = json.dumps([caller.id, repository, number, name])
-    return f"{_PREFIX}u{caller.id}-{hmac.new(secret.encode(), text.encode(), sha256).hexdigest()[:24]}"
+    return f"{SESSION_PREFIX}u{caller.id}-{hmac.new(secret.encode(), text.encode(), sha256).hexdigest()[:24]}"
 
 
 class ApiDatabase:

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -62,6 +62,12 @@ class MirrorPort(Protocol):
     def release(self, mirror: Path) -> None: ...
 
 
+class ServersPort(Protocol):
+    """Gives the addresses of the Copilot CLIs that a job may use; see `servers.SharedServers`."""
+
+    def use(self) -> AbstractAsyncContextManager[tuple[str, ...]]: ...
+
+
 class JobRunner:
     """Runs the jobs of one worker."""
 
@@ -73,14 +79,19 @@ class JobRunner:
         environ: Mapping[str, str],
         progress: Callable[[int, str], None] = lambda _job, _line: None,
         *,
+        servers: ServersPort | None = None,
         seconds: float = JOB_SECONDS,
     ) -> None:
-        """`progress` is called with the number of a job and each line of its log. `seconds`: of one step."""
+        """`progress` is called with the number of a job and each line of its log. `seconds`: of one step.
+
+        `servers`: None if no Copilot CLIs run already.
+        """
         self._settings = settings
         self._tokens = tokens
         self._mirrors = mirrors
         self._environ = environ
         self._progress = progress
+        self._servers = servers
         self._seconds = seconds
 
     async def run(self, number: int, job: JobRequest) -> JobResult:
@@ -88,6 +99,11 @@ class JobRunner:
 
         Call it in the main thread: the kernel kills the step when the thread that started it ends.
         """
+        async with self._servers.use() if self._servers else nullcontext(()) as addresses:
+            return await self._run_on(addresses, number, job)
+
+    async def _run_on(self, addresses: tuple[str, ...], number: int, job: JobRequest) -> JobResult:
+        """`addresses`: of the Copilot CLIs that answer; empty if the step starts one, or none is needed."""
         token = await self._token(job, PERMISSIONS[job.kind])
         copilot_token = self._settings.copilot_token
         if self._settings.uses_app_for_copilot:
@@ -97,9 +113,11 @@ class JobRunner:
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX, jobs)
             try:
-                return await self._run_step(
-                    number, job, StepTokens(token, copilot_token), mirror, folder.path
-                )
+                tokens = StepTokens(token, copilot_token)
+                environment = self._environment(job, tokens, mirror, folder.path)
+                if addresses:
+                    environment["INPUT_COPILOT-URL"] = ",".join(addresses)
+                return await self._run_step(number, tokens, environment, folder.path)
             finally:
                 await asyncio.to_thread(folder.wipe)
 
@@ -121,7 +139,7 @@ class JobRunner:
             self._mirrors.release(mirror)
 
     async def _run_step(
-        self, number: int, job: JobRequest, tokens: StepTokens, mirror: Path | None, folder: Path
+        self, number: int, tokens: StepTokens, environment: Mapping[str, str], folder: Path
     ) -> JobResult:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -129,7 +147,7 @@ class JobRunner:
             "-m",
             "hunkwise",
             "action",
-            env=self._environment(job, tokens, mirror, folder),
+            env=environment,
             cwd=folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

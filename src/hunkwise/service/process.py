@@ -11,8 +11,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -36,6 +36,7 @@ from hunkwise.service.queue import (
     JobRequest,
     JobResult,
 )
+from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.upkeep import chores
 from hunkwise.service.web import make_metrics, make_web
@@ -91,24 +92,29 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
             await queue.migrate()
         elif not await queue.is_ready():
             raise no_tables_error()
-        api = await _open_api(stack, settings, url, metrics) if settings.api and parts.web is not None else ()
-        servers = []
+        servers = await stack.enter_async_context(_shared_servers(settings, queue))
+        api: Sequence[Route] = ()
+        if settings.api and parts.web is not None and servers is not None:
+            api = await _api_routes(stack, settings, url, servers, metrics)
+        ports = []
         for address, app in (
-            (parts.web, make_web(settings, queue, metrics, lambda: lines, api=api)),
-            (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines)),
+            (parts.web, make_web(settings, queue, metrics, lambda: lines, servers=servers, api=api)),
+            (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines, servers)),
         ):
             if address is not None:
-                servers.append((_HttpServer(app), stack.enter_context(_listener(address))))
-        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers}
+                ports.append((_HttpServer(app), stack.enter_context(_listener(address))))
+        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in ports}
         works = (
-            asyncio.create_task(_work(url, settings, parts, environ, metrics, lines)) if parts.works else None
+            asyncio.create_task(_work(url, settings, parts, environ, metrics, lines, servers))
+            if parts.works
+            else None
         )
         tasks |= {works} if works else set()
         with _stop_signal() as stop:
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            for server, _ in servers:
+            for server, _ in ports:
                 server.should_exit = True
             if works is not None:
                 works.cancel()
@@ -118,23 +124,42 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
                 raise end
 
 
-async def _open_api(
-    stack: AsyncExitStack, settings: ServiceSettings, url: str, metrics: ServiceMetrics
-) -> Sequence[Route]:
-    """Returns the routes of the web API, which `stack` ends. Imports the SDK, which takes a second."""
-    from hunkwise.copilot.sdk_import import import_sdk
+@asynccontextmanager
+async def _shared_servers(settings: ServiceSettings, queue: JobQueue) -> AsyncIterator[SharedServers | None]:
+    """Connects to the Copilot CLIs of the settings, whether or not they answer now; None if there are none."""
+    addresses = settings.model_inputs.get("copilot-url")
+    if addresses is None:
+        yield None
+        return
+    from hunkwise.copilot.pool import open_pool, parse_addresses  # loads the SDK
 
-    import_sdk()
-    from hunkwise.service.api import open_api
+    asyncio.get_running_loop().set_exception_handler(_log_callback)
+    token = settings.model_inputs.get("copilot-connection-token")
+    async with (
+        open_pool(parse_addresses(addresses, token), wait=False) as pool,
+        SharedServers(queue, pool).opened() as servers,
+    ):
+        yield servers
 
-    # The SDK's callbacks fail on unknown events, and the loop's own message would print those.
-    asyncio.get_running_loop().set_exception_handler(_log_quietly)
-    return (await stack.enter_async_context(open_api(settings, url, Installations(settings), metrics))).routes
 
-
-def _log_quietly(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _log_callback(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs the type of an error in a callback: the SDK's fail on unknown events, whose text is untrusted."""
     error = context.get("exception")
-    _log.debug("A callback failed: %s", type(error).__name__ if error else context.get("message"))
+    _log.info("A callback failed: %s", type(error).__name__ if error else context.get("message"))
+
+
+async def _api_routes(
+    stack: AsyncExitStack,
+    settings: ServiceSettings,
+    url: str,
+    servers: SharedServers,
+    metrics: ServiceMetrics,
+) -> Sequence[Route]:
+    """Returns the routes of the web API, whose connections `stack` closes. Raises QueueError."""
+    from hunkwise.service.api import open_api  # loads the SDK
+
+    opened = open_api(settings, url, Installations(settings), servers.pool, metrics)
+    return (await stack.enter_async_context(opened)).routes
 
 
 async def _work(
@@ -144,11 +169,12 @@ async def _work(
     environ: Mapping[str, str],
     metrics: ServiceMetrics,
     lines: dict[int, str],
+    servers: SharedServers | None,
 ) -> None:
     """Runs jobs, and what is repeated beside them, until it is cancelled."""
     installations = Installations(settings)
     mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations, environ)
-    runner = JobRunner(settings, installations, mirrors, environ, lines.__setitem__)
+    runner = JobRunner(settings, installations, mirrors, environ, lines.__setitem__, servers=servers)
 
     async def run(number: int, job: JobRequest) -> JobResult:
         began = time.monotonic()
@@ -173,6 +199,7 @@ async def _work(
                 mirrors.trim,
                 audit_every=settings.audit_every,
                 stalled_after=parts.stalled_after,
+                servers=servers,
             )
         ]
         working = asyncio.create_task(

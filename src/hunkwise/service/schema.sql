@@ -24,3 +24,12 @@ CREATE TABLE IF NOT EXISTS hunkwise_api_users (
   hour timestamptz NOT NULL,
   requests integer NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_drained (
+  address text PRIMARY KEY,
+  at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS hunkwise_server_uses (
+  process text PRIMARY KEY,
+  renewed timestamptz NOT NULL,
+  addresses text[] NOT NULL
+);

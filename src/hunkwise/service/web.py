@@ -21,6 +21,7 @@ from hunkwise import __version__
 from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
 from hunkwise.service.queue import JobQueue
+from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.status import status_values
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
@@ -56,13 +57,18 @@ class Web:
         metrics: ServiceMetrics,
         progress: Callable[[], dict[int, str]] = dict,
         *,
+        servers: SharedServers | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """`progress`: returns the last line of the log of each job that runs in this process."""
+        """`progress`: returns the last line of the log of each job that runs in this process.
+
+        `servers`: None if no Copilot CLIs are shared.
+        """
         self._settings = settings
         self._queue = queue
         self._metrics = metrics
         self._progress = progress
+        self._servers = servers
         self._answer_seconds = answer_seconds
         self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
@@ -98,14 +104,16 @@ class Web:
         return PlainTextResponse("ok\n")
 
     async def ready(self, _request: Request) -> Response:
-        """The database answers and has its tables."""
+        """The database answers and has its tables, and one of the shared Copilot CLIs answers."""
         ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._ready_seconds):
                 ready = await self._queue.is_ready()
-        return PlainTextResponse(
-            "ready\n" if ready else "The database does not answer, or has no tables.\n", 200 if ready else 503
-        )
+        if not ready:
+            return PlainTextResponse("The database does not answer, or has no tables.\n", 503)
+        if self._servers and not any(server.up for server in self._servers.pool.servers):
+            return PlainTextResponse("No Copilot CLI at HUNKWISE_COPILOT_URLS answers.\n", 503)
+        return PlainTextResponse("ready\n")
 
     async def status(self, request: Request, *, public: bool) -> Response:
         """The status page. `public`: at the port for webhooks, where it always needs the password."""
@@ -178,6 +186,7 @@ def make_web(
     metrics: ServiceMetrics,
     progress: Callable[[], dict[int, str]] = dict,
     *,
+    servers: SharedServers | None = None,
     answer_seconds: float = ANSWER_SECONDS,
     api: Sequence[Route] = (),
 ) -> Starlette:
@@ -185,7 +194,7 @@ def make_web(
 
     `api`: the routes of the web API.
     """
-    web = Web(settings, queue, metrics, progress, answer_seconds=answer_seconds)
+    web = Web(settings, queue, metrics, progress, servers=servers, answer_seconds=answer_seconds)
     routes = [
         Route("/", partial(web.status, public=True)),
         Route("/healthz", web.health),
@@ -201,6 +210,7 @@ def make_metrics(
     queue: JobQueue,
     metrics: ServiceMetrics,
     progress: Callable[[], dict[int, str]] = dict,
+    servers: SharedServers | None = None,
 ) -> Starlette:
     """Returns the application of the port for metrics, which has the status page too. Serve it on loopback."""
     web = Web(settings, queue, metrics, progress)
@@ -210,6 +220,8 @@ def make_metrics(
             metrics.set_depth(await queue.depth())
         except QueueError:
             metrics.set_depth(None)
+        if servers is not None:
+            metrics.set_servers(servers)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return Starlette(routes=[Route("/", partial(web.status, public=False)), Route("/metrics", read)])
