@@ -8,7 +8,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,13 @@ class ApiWorld:
         folder = self._folder / name / "copilot" / "session-state"
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
+    def files(self, *names: str) -> Iterator[str]:
+        """Yields the texts of all files that the servers have written."""
+        for name in names:
+            for path in (self._folder / name).rglob("*"):
+                if path.is_file():
+                    yield path.read_text("utf-8", "replace")
+
     def send(
         self, name: str, message: object = "Why?", token: str = ALICE, *, body: bytes = b"", **fields: Any
     ) -> Reply:
@@ -147,7 +154,7 @@ class ApiWorld:
         wait_until(lambda: server.up, 20)
 
 
-def events_of(answer: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+def events_of(answer: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
     """Yields name and data of each event, as it comes."""
     name = ""
     for raw in answer:
@@ -186,10 +193,10 @@ def serving_api(
     clis: Mapping[str, RealCli],
     *,
     settings: Mapping[str, Any] | None = None,
-    seconds: float = 60.0,
+    times: Mapping[str, float] | None = None,
     **limits: Any,
 ) -> Iterator[ApiWorld]:
-    """Serves the API with these servers, and yields a world for it. `seconds`: for an answer; `limits`: of WebApi."""
+    """Serves the API with these servers, and yields a world for it. `times`: of ApiAnswers; `limits`: of WebApi."""
     served = copy.copy(world)
     chosen = ServiceSettings(**{**_fields(world.settings), **(settings or {})})
     addresses = [Address("127.0.0.1", cli.port, cli.token) for cli in clis.values()]
@@ -204,7 +211,7 @@ def serving_api(
         ):
             served.pool = pool
             callers = Callers(chosen.api_url, Installations(chosen))
-            parts = ApiParts(callers, store, ApiAnswers(chosen, pool, seconds=seconds), "s" * 32)
+            parts = ApiParts(callers, store, ApiAnswers(chosen, pool, **(times or {})), "s" * 32)
             app.router.routes.extend(WebApi(chosen, parts, ServiceMetrics(), **limits).routes)
             await pool.tried()
             ready.set()

@@ -136,6 +136,18 @@ def test_a_session_of_another_user_cannot_be_reached(world: ApiWorld) -> None:
     ]
     assert len(world.read("shared-name", BOB).body["messages"]) == 2
     assert world.tokens_since(0) == {ALICE, BOB}
+    assert not any(token in text for text in world.files("first", "second") for token in (ALICE, BOB))
+
+
+def test_a_reminder_is_no_message_of_the_user(world: ApiWorld) -> None:
+    world.copilot.model.script = lambda request: (
+        recalling(request) if "You have not reported" in request.prompt else Answer("I think so.")
+    )
+    assert world.send("reminded", "Is it so?").body["content"] == "This is message 2."
+    assert [(each["role"], each["content"]) for each in world.read("reminded").body["messages"]] == [
+        ("user", "Is it so?"),
+        ("assistant", "This is message 2."),
+    ]
 
 
 def test_a_second_request_of_a_session_is_refused_while_one_runs(world: ApiWorld) -> None:
@@ -227,16 +239,34 @@ def test_an_answer_and_a_token_without_copilot_have_their_own_errors(
 ) -> None:
     clis, world = clis_and_world
     world.copilot.model.script = always(replace(_answer("Late."), delay=60.0))
-    with serving_api(world, postgres.database(), clis, seconds=0.5) as world:
+    with serving_api(world, postgres.database(), clis, times={"seconds": 0.5}, alive_seconds=0.1) as world:
         late = world.send("late")
         until_in_flight(world, 0)
         with world.stream("late") as answer:
-            events = list(events_of(answer))
+            lines = list(answer)
         refused = world.send("refused", token=CAROL)
+    assert b": the answer is being made\n" in lines
+    events = list(events_of(lines))
     assert (late.status, late.body["error"]) == (504, "The model gave no answer within 0.5 seconds.")
     assert [(name, data["status"]) for name, data in events] == [("error", 504)]
     assert (refused.status, "a user with Copilot" in refused.body["error"]) == (403, True), refused
     assert CAROL not in str(refused)
+
+
+def test_a_suspended_server_is_not_waited_for_long(
+    clis_and_world: tuple[dict[str, RealCli], ApiWorld], postgres: Postgres
+) -> None:
+    clis, world = clis_and_world
+    second = {"second": clis["second"]}
+    with serving_api(world, postgres.database(), second, times={"call_seconds": 0.2}) as world:
+        second["second"].process.send_signal(signal.SIGSTOP)
+        try:
+            replies = [world.read("suspended"), world.read("suspended", method="DELETE")]
+        finally:
+            second["second"].process.send_signal(signal.SIGCONT)
+    assert [(reply.status, reply.body["error"]) for reply in replies] == [
+        (504, "The Copilot CLI did not answer within 0.2 seconds.")
+    ] * 2
 
 
 def test_the_process_serves_the_api_by_its_settings(

@@ -6,13 +6,15 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from hunkwise.copilot.chat import ChatMessage, ToolDraft, ToolUse
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, ModelError, ModelKind, SettingsError
 from hunkwise.service.api import MAX_BODY, as_api_error
 from hunkwise.service.api_access import (
@@ -26,7 +28,7 @@ from hunkwise.service.api_access import (
     _Memory,
     session_id,
 )
-from hunkwise.service.api_answer import MAX_MESSAGE
+from hunkwise.service.api_answer import MAX_HISTORY, MAX_MESSAGE, AnswerEvents, history_entries
 from hunkwise.service.database import QueueError
 from hunkwise.service.installation import Installations
 from tests.service.api_world import (
@@ -172,6 +174,53 @@ def test_requests_of_a_user_in_an_hour_are_limited(world: ApiWorld, postgres: Po
         with psycopg.connect(database) as connection:
             connection.execute("UPDATE hunkwise_api_users SET hour = hour - interval '1 hour'")
         assert limited.read("name").status == 503
+
+
+def test_github_must_answer_in_time_and_know_the_pull_request(world: ApiWorld, postgres: Postgres) -> None:
+    fake = world.app.repositories[REPOSITORY]
+    with serving_api(world, postgres.database(), {}, times={"read_seconds": 0.3}) as served:
+        assert served.send("name", pull_request=99).status == 404
+        fake.fault("GET", "commits/HEAD", delay=5.0)
+        began = time.monotonic()
+        status, error = error_of(served.send("name"))
+        assert (status, "GitHub did not answer" in error, time.monotonic() - began < 3) == (
+            502,
+            True,
+            True,
+        ), error
+
+
+def test_the_newest_part_of_a_history_is_returned() -> None:
+    report = {"text": "Yes.", "done": True}
+    whole = [ChatMessage(f"Question {number}", (report,)) for number in range(MAX_HISTORY)]
+    entries = history_entries(whole)
+    assert len(entries) == MAX_HISTORY
+    assert entries[-2:] == [("user", f"Question {MAX_HISTORY - 1}"), ("assistant", "Yes.")]
+    # The last call that has a text counts; a message without one has no answer.
+    assert history_entries(
+        [ChatMessage("A", ({"text": "First."}, {"text": "Second."}, {})), ChatMessage("B")]
+    ) == [
+        ("user", "A"),
+        ("assistant", "Second."),
+        ("user", "B"),
+    ]
+
+
+def test_events_are_of_our_tools_and_drafts_are_few() -> None:
+    seen: list[tuple[str, Mapping[str, object]]] = []
+    events = AnswerEvents(lambda name, data: seen.append((name, data)), str.upper)
+    for part in ('{"te', '{"text": "It', '{"text": "It is \\u00e', '{"text": "It is é", "done": tr'):
+        events.handle(ToolDraft("answer", part))
+    events.handle(ToolDraft("other", '{"text": "no"}'))
+    events.handle(ToolUse("bash", {"command": "no"}))
+    events.handle(ToolUse("answer", {"text": "no"}))
+    events.handle(ToolUse("repo_read", {"path": "x" * 600, "start_line": 3, "more": {"deep": 1}}))
+    events.handle(ToolUse("repo_list", "no object"))
+    assert seen == [
+        ("draft", {"content": "IT"}),
+        ("tool", {"name": "repo_read", "arguments": {"path": "x" * 500, "start_line": 3}}),
+        ("tool", {"name": "repo_list", "arguments": {}}),
+    ]
 
 
 def with_database(url: str, act: Callable[[ApiDatabase, ApiDatabase], Awaitable[_T]]) -> _T:

@@ -29,7 +29,7 @@ from hunkwise.domain.review import Usage
 from hunkwise.domain.text import encodable
 from hunkwise.errors import ModelError, ModelKind
 
-_CALL_SECONDS: Final = 20.0
+CALL_SECONDS: Final = 20.0
 """For one call of the CLI that asks no model."""
 _MISSING: Final = "Session not found"
 """In the CLI's message for a session that it does not have."""
@@ -144,7 +144,7 @@ class _HomeServer:
     pool: ServerPool
     session: str
 
-    def lease(self, *, seconds: float = _CALL_SECONDS) -> AbstractAsyncContextManager[CopilotConnection]:
+    def lease(self, *, seconds: float = CALL_SECONDS) -> AbstractAsyncContextManager[CopilotConnection]:
         return self.pool.lease(self.session, seconds=seconds)
 
 
@@ -207,12 +207,14 @@ class _ChatSession:
                 pass
 
 
-async def read_chat(pool: ServerPool, chat: Chat, tool: str) -> tuple[ChatMessage, ...] | None:
+async def read_chat(
+    pool: ServerPool, chat: Chat, tool: str, *, seconds: float = CALL_SECONDS
+) -> tuple[ChatMessage, ...] | None:
     """Returns the messages of a chat, the oldest first; None if it does not exist. Raises ModelError.
 
     `tool`: the name of the one that reports.
     """
-    async with _calling(pool, chat.id) as connection:
+    async with _calling(pool, chat.id, seconds) as connection:
         try:
             session = await connection.client.resume_session(
                 chat.id,
@@ -247,12 +249,12 @@ async def read_chat(pool: ServerPool, chat: Chat, tool: str) -> tuple[ChatMessag
     return tuple(messages)
 
 
-async def delete_chat(pool: ServerPool, session: str) -> bool:
-    """Deletes the session of a chat with its history; returns whether it existed. Raises ModelError."""
-    async with _calling(pool, session) as connection:
-        if await connection.client.get_session_metadata(session) is None:
+async def delete_chat(pool: ServerPool, chat: Chat, *, seconds: float = CALL_SECONDS) -> bool:
+    """Deletes a chat with its history; returns whether it existed. Raises ModelError."""
+    async with _calling(pool, chat.id, seconds) as connection:
+        if await connection.client.get_session_metadata(chat.id) is None:
             return False
-        await connection.client.delete_session(session)
+        await connection.client.delete_session(chat.id)
         return True
 
 
@@ -261,14 +263,14 @@ def _deny(_request: object, _invocation: object) -> PermissionDecisionReject:
 
 
 @asynccontextmanager
-async def _calling(pool: ServerPool, session: str) -> AsyncIterator[CopilotConnection]:
+async def _calling(pool: ServerPool, session: str, seconds: float) -> AsyncIterator[CopilotConnection]:
     """Provides a connection to the server of a session. Raises ModelError for failed and late calls in the block."""
-    async with pool.lease(session, seconds=_CALL_SECONDS) as connection:
+    async with pool.lease(session, seconds=seconds) as connection:
         try:
-            async with asyncio.timeout(_CALL_SECONDS):
+            async with asyncio.timeout(seconds):
                 yield connection
         except TimeoutError as error:
-            message = f"The Copilot CLI did not answer within {_CALL_SECONDS:.0f} seconds."
+            message = f"The Copilot CLI did not answer within {seconds:g} seconds."
             raise ModelError(ModelKind.TIMEOUT, message) from error
         except SDK_ERRORS as error:
             raise (

@@ -41,7 +41,7 @@ BODY_SECONDS: Final = 10.0
 """For receiving a request's body."""
 MAX_RUNNING: Final = 16
 """Requests that one process carries out at a time."""
-_ALIVE_SECONDS: Final = 15.0
+ALIVE_SECONDS: Final = 15.0
 """After these without an event a comment is sent, so that proxies keep the connection."""
 _CLIENT_GONE: Final = 499
 """nginx's status for requests whose client has closed the connection; only metrics show it."""
@@ -92,12 +92,14 @@ class WebApi:
         *,
         running: int = MAX_RUNNING,
         body_seconds: float = BODY_SECONDS,
+        alive_seconds: float = ALIVE_SECONDS,
     ) -> None:
         self._settings = settings
         self._parts = parts
         self._metrics = metrics
         self._free = running
         self._body_seconds = body_seconds
+        self._alive_seconds = alive_seconds
 
     @property
     def routes(self) -> list[Route]:
@@ -145,7 +147,7 @@ class WebApi:
             await stack.enter_async_context(self._reserved(session))
             answer = partial(self._parts.answers.answer, session, message)
             if "text/event-stream" in request.headers.get("accept", ""):
-                return _EventStream(answer, stack.pop_all())
+                return _EventStream(answer, stack.pop_all(), self._alive_seconds)
             return await self._json(request, answer(_ignore))
 
     async def _get(self, request: Request) -> Response:
@@ -239,13 +241,17 @@ class _EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, answer: Callable[[Report], Coroutine[Any, Any, dict[str, object]]], held: AsyncExitStack
+        self,
+        answer: Callable[[Report], Coroutine[Any, Any, dict[str, object]]],
+        held: AsyncExitStack,
+        alive_seconds: float,
     ) -> None:
-        """`held` is closed at the end."""
+        """`held` is closed at the end; `alive_seconds`: see ALIVE_SECONDS."""
         super().__init__(headers={**_HEADERS, "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._answer = answer
         self._held = held
+        self._alive_seconds = alive_seconds
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         async with self._held:
@@ -265,7 +271,7 @@ class _EventStream(Response):
             while True:
                 event: bytes | None = b": the answer is being made\n\n"
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_ALIVE_SECONDS):
+                    async with asyncio.timeout(self._alive_seconds):
                         event = await queue.get()
                 if event is None:
                     break

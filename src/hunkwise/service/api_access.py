@@ -29,7 +29,6 @@ MAX_REFUSED: Final = 60
 """Tokens that GitHub may refuse in a minute; until then unknown ones are not checked any more."""
 _AT_ONCE: Final = 4
 """Tokens that are checked at a time."""
-_CHECK_SECONDS: Final = 15.0
 _DATABASE_SECONDS: Final = 5.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]{20,1024}")
 _APP_PREFIX: Final = "ghs_"
@@ -156,13 +155,7 @@ class Callers:
         return found
 
     def _connection(self, token: str) -> GitHubConnection:
-        ends = self._clock() + _CHECK_SECONDS
-        return GitHubConnection(
-            token,
-            self._api_url,
-            deadline=lambda: 0.0,  # nothing is waited for
-            last=lambda: ends - self._clock(),
-        )
+        return GitHubConnection(token, self._api_url, deadline=lambda: 0.0)  # nothing is waited for
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from hunkwise.copilot.chat import (
+    CALL_SECONDS,
     Chat,
     ChatEvent,
     ChatMessage,
@@ -51,6 +52,9 @@ _LEASE_SECONDS: Final = 5.0
 _DRAFT_EVERY: Final = 0.25
 """Seconds between two drafts of an answer."""
 
+USER: Final = "user"
+ASSISTANT: Final = "assistant"
+"""Roles in a history."""
 Report = Callable[[str, Mapping[str, object]], None]
 """Is called with the name and the data of each event while an answer is made."""
 
@@ -77,18 +81,28 @@ class ApiSession:
 class ApiAnswers:
     """Answers in sessions on the shared Copilot CLIs. Methods raise Error."""
 
-    def __init__(self, settings: ServiceSettings, pool: ServerPool, *, seconds: float = SECONDS) -> None:
-        """`seconds`: for one answer, after the repository was read."""
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        pool: ServerPool,
+        *,
+        seconds: float = SECONDS,
+        read_seconds: float = READ_SECONDS,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        """`seconds`: for one answer, after the `read_seconds` for the repository; `call_seconds`: for a history."""
         self._settings = settings
         self._pool = pool
         self._seconds = seconds
+        self._read_seconds = read_seconds
+        self._call_seconds = call_seconds
         model = settings.model_inputs.get("model")
         self._overrides = parse_overrides({"model": model} if model else {})
 
     async def answer(self, session: ApiSession, message: str, report: Report) -> dict[str, object]:
         """Returns the answer to a message. If cancelled, it ends the model's turn first."""
         scan = SecretScan([session.caller.token, *self._settings.secrets])
-        ends = time.monotonic() + READ_SECONDS + self._seconds
+        ends = time.monotonic() + self._read_seconds
         github = GitHub(
             session.caller.token,
             self._settings.api_url,
@@ -98,6 +112,7 @@ class ApiAnswers:
         )
         with closing(github):
             request = await asyncio.to_thread(self._read, github, session, message)
+            ends = time.monotonic() + self._seconds
             offered = None
             if any(request.config.model_order):
                 async with self._pool.lease(seconds=_LEASE_SECONDS) as connection:
@@ -113,7 +128,7 @@ class ApiAnswers:
                 Deadline(time.monotonic() + self._seconds + _ABORT_SECONDS, time.monotonic),
                 next_prompt=_next_prompt(message, request.snapshot.pull_request.head_sha),
                 offered=offered,
-                progress=_Progress(report, lambda text: self._shown(text, "", "", scan)).handle,
+                progress=AnswerEvents(report, lambda text: self._shown(text, "", "", scan)).handle,
             )
             found = await answer(request, model, asyncio.Event(), seconds=self._seconds)
         content = self._shown(found.text, found.suggestion, found.why_none, scan)
@@ -121,20 +136,21 @@ class ApiAnswers:
 
     async def history(self, session: ApiSession) -> list[dict[str, str]] | None:
         """Returns the messages of a session, each with `role` and `content`; None if it does not exist."""
-        messages = await read_chat(self._pool, session.chat, REPORT)
+        messages = await read_chat(self._pool, session.chat, REPORT, seconds=self._call_seconds)
         if messages is None:
             return None
         scan = SecretScan([session.caller.token, *self._settings.secrets])
-        entries = []
-        for message in messages:
-            entries.append({"role": "user", "content": scan.redacted(message.text)})
-            if text := _answer_text(message.reports):
-                entries.append({"role": "assistant", "content": self._shown(text, "", "", scan)})
-        return entries[-MAX_HISTORY:]
+        return [
+            {
+                "role": role,
+                "content": scan.redacted(text) if role == USER else self._shown(text, "", "", scan),
+            }
+            for role, text in history_entries(messages)
+        ]
 
     async def delete(self, session: ApiSession) -> bool:
         """Deletes a session; returns whether it existed."""
-        return await delete_chat(self._pool, session.id)
+        return await delete_chat(self._pool, session.chat, seconds=self._call_seconds)
 
     def _shown(self, text: str, suggestion: str, why_none: str, scan: SecretScan) -> str:
         return scan.redacted(answer_body(text, suggestion, why_none, server_url=self._settings.server_url))
@@ -181,13 +197,23 @@ def _next_prompt(message: str, head_sha: str) -> str:
     )
 
 
+def history_entries(messages: Sequence[ChatMessage]) -> list[tuple[str, str]]:
+    """Returns the role and the text of each message and each answer, the newest MAX_HISTORY of them."""
+    entries = []
+    for message in messages[-MAX_HISTORY:]:
+        entries.append((USER, message.text))
+        if text := _answer_text(message.reports):
+            entries.append((ASSISTANT, text))
+    return entries[-MAX_HISTORY:]
+
+
 def _answer_text(reports: Sequence[object]) -> str:
     """Returns the text of the last call of the tool that has one."""
     texts = (read_answer(report, suggests=False).text for report in reversed(reports))
     return next((text for text in texts if text), "")
 
 
-class _Progress:
+class AnswerEvents:
     """Turns what the model does into events of the API."""
 
     def __init__(self, report: Report, show: Callable[[str], str]) -> None:
