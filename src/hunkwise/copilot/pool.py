@@ -153,6 +153,8 @@ class ServerPool:
                 try:
                     server.connection = await self._connect(server.address)
                 except ModelError as error:
+                    if server.error is None and len(self.servers) > 1:
+                        logger.warning("The Copilot CLI at %s is not used: %s", server.address, error.message)
                     self._lose(server, error)
                     pause = min(2 * pause or 1.0, _LONGEST_PAUSE)
                     continue
