@@ -81,11 +81,10 @@ class ApiWorld:
         }
 
     @contextmanager
-    def cli(self, name: str, port: int = 0) -> Iterator[RealCli]:
-        """Runs a server, whose sessions are in the folder of that name."""
-        with running_cli(
-            self._folder / name, self._environ, port=port, token="connection-token-of-tests"
-        ) as cli:
+    def cli(self, name: str, port: int = 0, *, has_token: bool = True) -> Iterator[RealCli]:
+        """Runs a server, whose sessions are in the folder of that name. `has_token`: one of its own for Copilot."""
+        environ = {name: text for name, text in self._environ.items() if has_token or text != SERVER_TOKEN}
+        with running_cli(self._folder / name, environ, port=port, token="connection-token-of-tests") as cli:
             yield cli
 
     def sessions(self, name: str) -> list[str]:

@@ -196,7 +196,7 @@ def test_a_conversation_outlives_its_server(
     clis, world = clis_and_world
     world.copilot.model.script = recalling
     with ExitStack() as stack:
-        third = stack.enter_context(world.cli("third"))
+        third = stack.enter_context(world.cli("third", has_token=False))
         used = {"first": clis["first"], "third": third}
         world = stack.enter_context(serving_api(world, postgres.database(), used))
         name = next(
@@ -211,7 +211,7 @@ def test_a_conversation_outlives_its_server(
         }  # fmt: skip
         assert id_of(name) not in world.sessions("first")
         assert world.read(name).status == 503
-        stack.enter_context(world.cli("third", port=third.port))
+        stack.enter_context(world.cli("third", port=third.port, has_token=False))
         world.wait_until_up(1)
         back = world.send(name, "Do you remember?").body
         assert (back["content"], back["resumed"], back["kept"]) == ("This is message 2.", True, True)
