@@ -49,7 +49,7 @@ MAX_HISTORY: Final = 100
 """Messages of a history that are returned, the newest ones."""
 _ABORT_SECONDS: Final = 10.0
 _LEASE_SECONDS: Final = 5.0
-_DRAFT_EVERY: Final = 0.25
+_DRAFT_EVERY: Final = 0.5
 """Seconds between two drafts of an answer."""
 
 USER: Final = "user"
