@@ -9,6 +9,7 @@ import pytest
 
 from hunkwise.service.installation import AuditTarget
 from hunkwise.service.queue import JobQueue, JobRequest
+from hunkwise.service.records import JobRecords
 from hunkwise.service.upkeep import audit_job, audit_period, request_audits
 
 SUNDAY = datetime(2026, 11, 29, 23, 59, tzinfo=UTC)
@@ -54,7 +55,7 @@ async def requested(database: str) -> None:
         assert await request_audits(queue, targets, "weekly", SUNDAY) == 0
         assert await request_audits(queue, targets, "weekly", MONDAY) == 3
         assert targets.asked == 2
-        waiting = await queue.waiting_and_running()
+        waiting = await JobRecords(queue).waiting_and_running()
         assert [job.repository for job in waiting] == ["octo/a", "octo/b", "x/c"], (
             "those of Sunday still wait"
         )

@@ -19,3 +19,7 @@ CREATE TABLE IF NOT EXISTS hunkwise_cursors (
   name text PRIMARY KEY,
   value text NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_progress (
+  job bigint PRIMARY KEY,
+  line text NOT NULL
+);

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hmac
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from typing import Final
@@ -21,6 +20,7 @@ from hunkwise import __version__
 from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
 from hunkwise.service.queue import JobQueue
+from hunkwise.service.records import JobRecords
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.status import status_values
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
@@ -54,15 +54,12 @@ class Web:
         settings: ServiceSettings,
         queue: JobQueue,
         metrics: ServiceMetrics,
-        progress: Callable[[], dict[int, str]] = dict,
         *,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """`progress`: returns the last line of the log of each job that runs in this process."""
         self._settings = settings
         self._queue = queue
         self._metrics = metrics
-        self._progress = progress
         self._answer_seconds = answer_seconds
         self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
@@ -116,7 +113,7 @@ class Web:
             return PlainTextResponse("A password is needed.\n", 401, challenge)
         refresh = 0 if request.query_params.get("refresh") == "off" else _REFRESH
         try:
-            values = await status_values(self._queue, self._progress())
+            values = await status_values(JobRecords(self._queue))
         except QueueError as error:
             return PlainTextResponse(f"{error.message}\n", 503)
         page = _template().render(
@@ -176,12 +173,11 @@ def make_web(
     settings: ServiceSettings,
     queue: JobQueue,
     metrics: ServiceMetrics,
-    progress: Callable[[], dict[int, str]] = dict,
     *,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Starlette:
     """Returns the application of the public port. Serve it while the queue is open."""
-    web = Web(settings, queue, metrics, progress, answer_seconds=answer_seconds)
+    web = Web(settings, queue, metrics, answer_seconds=answer_seconds)
     routes = [
         Route("/", partial(web.status, public=True)),
         Route("/healthz", web.health),
@@ -191,18 +187,13 @@ def make_web(
     return Starlette(routes=routes)
 
 
-def make_metrics(
-    settings: ServiceSettings,
-    queue: JobQueue,
-    metrics: ServiceMetrics,
-    progress: Callable[[], dict[int, str]] = dict,
-) -> Starlette:
+def make_metrics(settings: ServiceSettings, queue: JobQueue, metrics: ServiceMetrics) -> Starlette:
     """Returns the application of the port for metrics, which has the status page too. Serve it on loopback."""
-    web = Web(settings, queue, metrics, progress)
+    web = Web(settings, queue, metrics)
 
     async def read(_request: Request) -> Response:
         try:
-            metrics.set_depth(await queue.depth())
+            metrics.set_depth(await JobRecords(queue).depth())
         except QueueError:
             metrics.set_depth(None)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
