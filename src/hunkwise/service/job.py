@@ -37,7 +37,7 @@ LOG_LINES: Final = 20
 MESSAGE: Final = 4_000
 """Characters of the end of a log that are kept."""
 MAX_LINE: Final = 1 << 20
-"""Bytes of a line of a log; longer ones are skipped."""
+"""Bytes of a line of a log; of longer ones only the end is read."""
 KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
