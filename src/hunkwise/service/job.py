@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from hunkwise.actions import read_outputs
-from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.errors import GitHubError
 from hunkwise.files import PrivateFolder
 from hunkwise.redaction import SecretScan
-from hunkwise.service.installation import COPILOT, PERMISSIONS
+from hunkwise.service.installation import COPILOT, PERMISSIONS, TEMPORARY
 from hunkwise.service.queue import JobRequest, JobResult
 from hunkwise.service.settings import MAX_DEADLINE, ServiceSettings
 from hunkwise.worker import PARENT_VARIABLE
@@ -29,7 +29,6 @@ END_SECONDS: Final = 15.0
 """Seconds that a step has to end after SIGTERM, in which it publishes what it found."""
 TOKEN_PAUSES: Final = (5.0, 15.0, 30.0, 60.0, 120.0, *[300.0] * 10)
 """Seconds between attempts to get a token while GitHub does not answer: almost an hour in all."""
-_TEMPORARY: Final = (GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.RATE_LIMIT)
 _LAST_OUTPUT_SECONDS: Final = 2.0
 """Seconds for the rest of its log after its end; a process that it left could keep the log open."""
 _FOLDER_PREFIX: Final = "hunkwise-job-"
@@ -115,7 +114,7 @@ class JobRunner:
             try:
                 return await self._try_tokens(job)
             except GitHubError as error:
-                if error.kind not in _TEMPORARY:
+                if error.kind not in TEMPORARY:
                     raise
                 _log.warning("A job on %s waits for GitHub: %s", job.repository, error)
             await asyncio.sleep(pause)
