@@ -268,6 +268,7 @@ def test_metrics_count_webhooks_and_the_queue(database: str) -> None:
         begin_all(database)
         web.send(pull_request("synchronize"))
         status, text = web.get("/private/metrics")
+        assert web.get("/private/healthz") == (200, "ok\n")
     assert status == 200
     for line in (
         'hunkwise_deliveries_total{event="pull_request",status="202"} 3.0',

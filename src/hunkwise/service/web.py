@@ -188,7 +188,7 @@ def make_web(
 
 
 def make_metrics(settings: ServiceSettings, queue: JobQueue, metrics: ServiceMetrics) -> Starlette:
-    """Returns the application of the port for metrics, which has the status page too. Serve it on loopback."""
+    """Returns the application of the port for metrics, with health and the status page. Serve it on loopback."""
     web = Web(settings, queue, metrics)
 
     async def read(_request: Request) -> Response:
@@ -198,4 +198,9 @@ def make_metrics(settings: ServiceSettings, queue: JobQueue, metrics: ServiceMet
             metrics.set_depth(None)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
-    return Starlette(routes=[Route("/", partial(web.status, public=False)), Route("/metrics", read)])
+    routes = [
+        Route("/", partial(web.status, public=False)),
+        Route("/healthz", web.health),
+        Route("/metrics", read),
+    ]
+    return Starlette(routes=routes)
