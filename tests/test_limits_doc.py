@@ -308,6 +308,18 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.settings.config:parallel"],
         "tests/settings/test_config.py",
     ),
+    "Questions at the same time on one server of `copilot-url`": (
+        ["hunkwise.copilot.pool:MOST_AT_ONCE"],
+        "tests/copilot/test_pool.py::test_a_server_answers_a_limited_number_of_questions_at_once",
+    ),
+    "Waiting while no server of `copilot-url` answers": (
+        ["hunkwise.copilot.pool:OUTAGE_SECONDS"],
+        "tests/copilot/test_pool.py::test_questions_do_not_wait_when_no_server_was_up_for_long",
+    ),
+    "Asking a question again whose server was lost": (
+        ["hunkwise.copilot.session:_MOST_SERVERS"],
+        "tests/copilot/test_pool.py::test_a_question_is_asked_a_limited_number_of_times",
+    ),
     "Files of a commit that is audited": (
         ["hunkwise.repository.history:_LISTING"],
         "tests/repository/test_history.py::test_too_long_list_of_files_is_an_error",

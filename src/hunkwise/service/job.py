@@ -10,7 +10,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -67,6 +67,12 @@ class MirrorPort(Protocol):
     def release(self, mirror: Path) -> None: ...
 
 
+class ServersPort(Protocol):
+    """Gives the addresses of the Copilot CLIs that a job may use; see `servers.SharedServers`."""
+
+    def use(self) -> AbstractAsyncContextManager[tuple[str, ...]]: ...
+
+
 class JobRunner:
     """Runs the jobs of one worker."""
 
@@ -78,18 +84,20 @@ class JobRunner:
         environ: Mapping[str, str],
         progress: Callable[[int, str], None] = lambda _job, _line: None,
         *,
+        servers: ServersPort | None = None,
         seconds: float = JOB_SECONDS,
         pauses: Sequence[float] = TOKEN_PAUSES,
     ) -> None:
         """`progress` is called with the number of a job and each line of its log. `seconds`: of one step.
 
-        `pauses`: seconds between two attempts to get a token.
+        `servers`: None if no Copilot CLIs run already. `pauses`: seconds between two attempts to get a token.
         """
         self._settings = settings
         self._tokens = tokens
         self._mirrors = mirrors
         self._environ = environ
         self._progress = progress
+        self._servers = servers
         self._seconds = seconds
         self._pauses = pauses
 
@@ -98,13 +106,23 @@ class JobRunner:
 
         Call it in the main thread: the kernel kills the step when the thread that started it ends.
         """
-        tokens = await self._get_tokens(job)
+        tokens = await self._get_tokens(job)  # before: it can wait for long
+        async with self._servers.use() if self._servers else nullcontext(()) as addresses:
+            return await self._run_on(addresses, number, job, tokens)
+
+    async def _run_on(
+        self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
+    ) -> JobResult:
+        """`addresses`: of the Copilot CLIs that answer; empty if the step starts one, or none is needed."""
         async with self._mirror(job, tokens.github) as mirror:
             jobs = self._settings.data / "jobs"
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX, jobs)
             try:
-                return await self._run_step(number, job, tokens, mirror, folder.path)
+                environment = self._environment(job, tokens, mirror, folder.path)
+                if addresses:
+                    environment["INPUT_COPILOT-URL"] = ",".join(addresses)
+                return await self._run_step(number, tokens, environment, folder.path)
             finally:
                 await asyncio.to_thread(folder.wipe)
 
@@ -144,7 +162,7 @@ class JobRunner:
             self._mirrors.release(mirror)
 
     async def _run_step(
-        self, number: int, job: JobRequest, tokens: StepTokens, mirror: Path | None, folder: Path
+        self, number: int, tokens: StepTokens, environment: Mapping[str, str], folder: Path
     ) -> JobResult:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -152,7 +170,7 @@ class JobRunner:
             "-m",
             "hunkwise",
             "action",
-            env=self._environment(job, tokens, mirror, folder),
+            env=environment,
             cwd=folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -11,11 +11,11 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -36,6 +36,7 @@ from hunkwise.service.queue import (
     JobResult,
 )
 from hunkwise.service.records import JobRecords
+from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.upkeep import Chore, chores
 from hunkwise.service.web import make_metrics, make_web
@@ -91,21 +92,26 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
             await queue.migrate()
         elif not await queue.is_ready():
             raise no_tables_error()
-        servers = []
+        servers = await stack.enter_async_context(_shared_servers(settings, queue))
+        ports = []
         for address, app in (
-            (parts.web, make_web(settings, queue, metrics)),
-            (parts.metrics, make_metrics(settings, queue, metrics)),
+            (parts.web, make_web(settings, queue, metrics, servers=servers)),
+            (parts.metrics, make_metrics(settings, queue, metrics, servers)),
         ):
             if address is not None:
-                servers.append((_HttpServer(app), stack.enter_context(_listener(address))))
-        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers}
-        works = asyncio.create_task(_work(url, settings, parts, environ, metrics)) if parts.works else None
+                ports.append((_HttpServer(app), stack.enter_context(_listener(address))))
+        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in ports}
+        works = (
+            asyncio.create_task(_work(url, settings, parts, environ, metrics, servers))
+            if parts.works
+            else None
+        )
         tasks |= {works} if works else set()
         with _stop_signal() as stop:
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            for server, _ in servers:
+            for server, _ in ports:
                 server.should_exit = True
             if works is not None:
                 works.cancel()
@@ -115,19 +121,44 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
                 raise end
 
 
+@asynccontextmanager
+async def _shared_servers(settings: ServiceSettings, queue: JobQueue) -> AsyncIterator[SharedServers | None]:
+    """Connects to the Copilot CLIs of the settings, whether or not they answer now; None if there are none."""
+    addresses = settings.model_inputs.get("copilot-url")
+    if addresses is None:
+        yield None
+        return
+    from hunkwise.copilot.pool import open_pool, parse_addresses  # loads the SDK
+
+    asyncio.get_running_loop().set_exception_handler(_log_callback)
+    token = settings.model_inputs.get("copilot-connection-token")
+    async with (
+        open_pool(parse_addresses(addresses, token), wait=False) as pool,
+        SharedServers(queue, pool).opened() as servers,
+    ):
+        yield servers
+
+
+def _log_callback(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs the type of an error in a callback: the SDK's fail on unknown events, whose text is untrusted."""
+    error = context.get("exception")
+    _log.info("A callback failed: %s", type(error).__name__ if error else context.get("message"))
+
+
 async def _work(
     url: str,
     settings: ServiceSettings,
     parts: ProcessParts,
     environ: Mapping[str, str],
     metrics: ServiceMetrics,
+    servers: SharedServers | None,
 ) -> None:
     """Runs jobs, and what is repeated beside them, until it is cancelled."""
     progress: dict[int, str] = {}
     """The last line of the log of each running job, if it is not stored yet."""
     installations = Installations(settings)
     mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations, environ)
-    runner = JobRunner(settings, installations, mirrors, environ, progress.__setitem__)
+    runner = JobRunner(settings, installations, mirrors, environ, progress.__setitem__, servers=servers)
 
     async def run(number: int, job: JobRequest) -> JobResult:
         began = time.monotonic()
@@ -159,6 +190,7 @@ async def _work(
                 mirrors.trim,
                 audit_every=settings.audit_every,
                 stalled_after=parts.stalled_after,
+                servers=servers,
             )
         ]
         repeated.append(asyncio.create_task(Chore("Progress", PROGRESS_EVERY, store_progress).repeat()))

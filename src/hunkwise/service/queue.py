@@ -122,7 +122,7 @@ class JobQueue:
 
     async def migrate(self) -> bool:
         """Creates the tables that are missing; returns whether any of the queue was."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await create_tables(connection, self._app.schema_manager.get_schema())
 
     async def is_ready(self) -> bool:
@@ -135,7 +135,7 @@ class JobQueue:
 
     async def request(self, job: JobRequest) -> int | None:
         """Queues a job; returns its number, or None if one with the same key waits already."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await self._request(connection, job)
 
     async def _request(self, connection: Connection, job: JobRequest) -> int | None:
@@ -161,7 +161,7 @@ class JobQueue:
         `job` is queued. `supersedes`: a running one with its lock is ended. `cancels`: the waiting ones with the lock
         of this one are cancelled.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             new = await connection.execute(
                 "INSERT INTO hunkwise_deliveries (id) VALUES (%s) ON CONFLICT DO NOTHING RETURNING id",
                 [delivery],
@@ -196,7 +196,7 @@ class JobQueue:
 
     async def cancel(self, number: int) -> bool:
         """Cancels a waiting job, or ends a running one; returns whether there is one."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await self._cancel(connection, [number]) == [number]
 
     async def work(self, parallel: int, *, heartbeat: float = HEARTBEAT, grace: float = GRACE) -> None:
@@ -234,7 +234,7 @@ class JobQueue:
                 )
             )
         for one in stalled:
-            async with self._transaction() as connection:
+            async with self.transaction() as connection:
                 found = await connection.execute(
                     "SELECT abort_requested FROM procrastinate_jobs WHERE id = %s AND status = 'doing' FOR UPDATE",
                     [one.id],
@@ -313,12 +313,12 @@ class JobQueue:
 
     async def query(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """Returns the rows of a query, by column. A command must return some too (`RETURNING`)."""
-        async with self._transaction() as connection:
-            found = await connection.execute(query.encode(), values)
-            return await found.fetchall()
+        async with self.transaction() as connection:
+            return await (await connection.execute(query.encode(), values)).fetchall()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Provides a connection whose statements take effect together, at the end of the block."""
         assert self._pool is not None, "use it within `opened`"
         with translated(exceptions.ConnectorException):
             async with self._pool.connection() as connection:

@@ -23,3 +23,12 @@ CREATE TABLE IF NOT EXISTS hunkwise_progress (
   job bigint PRIMARY KEY,
   line text NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_drained (
+  address text PRIMARY KEY,
+  at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS hunkwise_server_uses (
+  process text PRIMARY KEY,
+  renewed timestamptz NOT NULL,
+  addresses text[] NOT NULL
+);

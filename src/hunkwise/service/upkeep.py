@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from hunkwise.errors import Error, GitHubError
 from hunkwise.service.installation import AuditTarget, HookDelivery
 from hunkwise.service.queue import STALLED_AFTER, JobQueue, JobRequest
+from hunkwise.service.servers import SharedServers
 
 RESCUE_EVERY: Final = 10.0
 """Seconds."""
@@ -157,12 +158,18 @@ def chores(
     *,
     audit_every: str = "",
     stalled_after: float = STALLED_AFTER,
+    servers: SharedServers | None = None,
 ) -> list[Chore]:
     """Returns the chores of a worker. `audit_every`: see `ServiceSettings`."""
 
     async def clean() -> None:
         await queue.forget()
         await asyncio.to_thread(trim)
+
+    async def clean_servers() -> int:
+        from hunkwise.copilot.old_sessions import delete_on_all  # loads the SDK
+
+        return await delete_on_all(servers.pool.servers, datetime.now(UTC)) if servers else 0
 
     return [
         Chore(
@@ -171,4 +178,5 @@ def chores(
         Chore("Missed webhooks", REDELIVER_EVERY, lambda: redeliver_missed(queue, port, datetime.now(UTC))),
         Chore("Audits", AUDITS_EVERY, lambda: request_audits(queue, port, audit_every, datetime.now(UTC))),
         Chore("Cleaning", CLEAN_EVERY, clean),
+        *([Chore("Old sessions of Copilot CLIs", CLEAN_EVERY, clean_servers)] if servers else []),
     ]

@@ -21,6 +21,7 @@ from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
 from hunkwise.service.queue import JobQueue
 from hunkwise.service.records import JobRecords
+from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.status import status_values
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
@@ -55,11 +56,14 @@ class Web:
         queue: JobQueue,
         metrics: ServiceMetrics,
         *,
+        servers: SharedServers | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        """`servers`: None if no Copilot CLIs are shared."""
         self._settings = settings
         self._queue = queue
         self._metrics = metrics
+        self._servers = servers
         self._answer_seconds = answer_seconds
         self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
@@ -95,14 +99,16 @@ class Web:
         return PlainTextResponse("ok\n")
 
     async def ready(self, _request: Request) -> Response:
-        """The database answers and has its tables."""
+        """The database answers and has its tables, and one of the shared Copilot CLIs answers."""
         ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._ready_seconds):
                 ready = await self._queue.is_ready()
-        return PlainTextResponse(
-            "ready\n" if ready else "The database does not answer, or has no tables.\n", 200 if ready else 503
-        )
+        if not ready:
+            return PlainTextResponse("The database does not answer, or has no tables.\n", 503)
+        if self._servers and not any(server.up for server in self._servers.pool.servers):
+            return PlainTextResponse("No Copilot CLI at HUNKWISE_COPILOT_URLS answers.\n", 503)
+        return PlainTextResponse("ready\n")
 
     async def status(self, request: Request, *, public: bool) -> Response:
         """The status page. `public`: at the port for webhooks, where it always needs the password."""
@@ -174,10 +180,11 @@ def make_web(
     queue: JobQueue,
     metrics: ServiceMetrics,
     *,
+    servers: SharedServers | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Starlette:
     """Returns the application of the public port. Serve it while the queue is open."""
-    web = Web(settings, queue, metrics, answer_seconds=answer_seconds)
+    web = Web(settings, queue, metrics, servers=servers, answer_seconds=answer_seconds)
     routes = [
         Route("/", partial(web.status, public=True)),
         Route("/healthz", web.health),
@@ -187,15 +194,22 @@ def make_web(
     return Starlette(routes=routes)
 
 
-def make_metrics(settings: ServiceSettings, queue: JobQueue, metrics: ServiceMetrics) -> Starlette:
+def make_metrics(
+    settings: ServiceSettings,
+    queue: JobQueue,
+    metrics: ServiceMetrics,
+    servers: SharedServers | None = None,
+) -> Starlette:
     """Returns the application of the port for metrics, with health and the status page. Serve it on loopback."""
-    web = Web(settings, queue, metrics)
+    web = Web(settings, queue, metrics, servers=servers)
 
     async def read(_request: Request) -> Response:
         try:
             metrics.set_depth(await JobRecords(queue).depth())
         except QueueError:
             metrics.set_depth(None)
+        if servers is not None:
+            metrics.set_servers(servers)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     routes = [
