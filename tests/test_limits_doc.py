@@ -501,7 +501,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/publish/test_suggestions.py::test_parser_timeout_drops_only_its_suggestions",
     ),
     "A file with a secret": (
-        ["hunkwise.service.settings:_MAX_SECRET"],
+        ["hunkwise.settings.secret_file:_MAX_SECRET"],
         "tests/service/test_settings.py::test_a_file_that_cannot_be_a_secret_is_refused",
     ),
     "Body of a webhook": (
