@@ -41,7 +41,10 @@ def add_worker(commands: Commands) -> None:
 
 def _add_metrics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--metrics", metavar="[HOST:]PORT", type=_address, help="serve metrics for Prometheus there"
+        "--metrics",
+        metavar="[HOST:]PORT",
+        type=_address,
+        help="serve metrics for Prometheus and the status page there",
     )
 
 

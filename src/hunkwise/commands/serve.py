@@ -16,7 +16,8 @@ from hunkwise.errors import SettingsError
 from hunkwise.service.database import no_tables_error, start_embedded
 from hunkwise.service.installation import Installations
 from hunkwise.service.process import ListenAddress, ProcessParts, configure_log, run_service
-from hunkwise.service.queue import JobQueue, JobRecord
+from hunkwise.service.queue import JobQueue
+from hunkwise.service.records import JobRecord, JobRecords
 from hunkwise.service.settings import read_database_settings, read_service_settings
 
 _T = TypeVar("_T")
@@ -46,7 +47,9 @@ def service(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
         case "check":
             return _check(environ)
         case "jobs":
-            _print_jobs(with_queue(environ, lambda queue: queue.waiting_and_running()), arguments.format)
+            _print_jobs(
+                with_queue(environ, lambda queue: JobRecords(queue).waiting_and_running()), arguments.format
+            )
         case _:
             if not with_queue(environ, lambda queue: queue.cancel(arguments.job)):
                 raise SettingsError([f"No job {arguments.job} waits or runs: see `hunkwise service jobs`."])

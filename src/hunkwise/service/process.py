@@ -36,9 +36,10 @@ from hunkwise.service.queue import (
     JobRequest,
     JobResult,
 )
+from hunkwise.service.records import JobRecords
 from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
-from hunkwise.service.upkeep import chores
+from hunkwise.service.upkeep import Chore, chores
 from hunkwise.service.web import make_metrics, make_web
 
 _LOGGERS: Final = {
@@ -47,6 +48,8 @@ _LOGGERS: Final = {
     "psycopg.pool": logging.WARNING,
     "uvicorn.error": logging.WARNING,
 }
+PROGRESS_EVERY: Final = 2.0
+"""Seconds after which the progress of jobs is stored, for the status page of any process."""
 _WEB_SECONDS: Final = 10
 """Seconds that requests in flight have at a shutdown."""
 _log = logging.getLogger(__name__)
@@ -84,8 +87,6 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
     """
     url = settings.database_url or start_embedded(settings.data)
     metrics = ServiceMetrics()
-    lines: dict[int, str] = {}
-    """The last line of the log of each running job."""
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(JobQueue(url).opened())
         if settings.database_url is None:
@@ -98,14 +99,14 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
             api = await _api_routes(stack, settings, url, servers, metrics)
         ports = []
         for address, app in (
-            (parts.web, make_web(settings, queue, metrics, lambda: lines, servers=servers, api=api)),
-            (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines, servers)),
+            (parts.web, make_web(settings, queue, metrics, servers=servers, api=api)),
+            (parts.metrics, make_metrics(settings, queue, metrics, servers)),
         ):
             if address is not None:
                 ports.append((_HttpServer(app), stack.enter_context(_listener(address))))
         tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in ports}
         works = (
-            asyncio.create_task(_work(url, settings, parts, environ, metrics, lines, servers))
+            asyncio.create_task(_work(url, settings, parts, environ, metrics, servers))
             if parts.works
             else None
         )
@@ -171,13 +172,14 @@ async def _work(
     parts: ProcessParts,
     environ: Mapping[str, str],
     metrics: ServiceMetrics,
-    lines: dict[int, str],
     servers: SharedServers | None,
 ) -> None:
     """Runs jobs, and what is repeated beside them, until it is cancelled."""
+    progress: dict[int, str] = {}
+    """The last line of the log of each running job, if it is not stored yet."""
     installations = Installations(settings)
     mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations, environ)
-    runner = JobRunner(settings, installations, mirrors, environ, lines.__setitem__, servers=servers)
+    runner = JobRunner(settings, installations, mirrors, environ, progress.__setitem__, servers=servers)
 
     async def run(number: int, job: JobRequest) -> JobResult:
         began = time.monotonic()
@@ -186,7 +188,7 @@ async def _work(
         except Error as error:
             result = JobResult(error.exit_code, "failure", message=str(error))
         finally:
-            lines.pop(number, None)
+            progress.pop(number, None)
         seconds = time.monotonic() - began
         metrics.finish(job, result, seconds)
         about = (number, job.kind, job.repository, job.number, result.exit_code, seconds)
@@ -194,6 +196,13 @@ async def _work(
         return result
 
     async with JobQueue(url, run, wait=WORKER_WAIT).opened() as queue:
+
+        async def store_progress() -> None:
+            if progress:
+                lines = dict(progress)
+                progress.clear()
+                await JobRecords(queue).store_progress(lines)
+
         repeated = [
             asyncio.create_task(chore.repeat())
             for chore in chores(
@@ -205,6 +214,7 @@ async def _work(
                 servers=servers,
             )
         ]
+        repeated.append(asyncio.create_task(Chore("Progress", PROGRESS_EVERY, store_progress).repeat()))
         working = asyncio.create_task(
             queue.work(settings.parallel, heartbeat=parts.heartbeat, grace=parts.grace)
         )

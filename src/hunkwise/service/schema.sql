@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS hunkwise_api_users (
   hour timestamptz NOT NULL,
   requests integer NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_progress (
+  job bigint PRIMARY KEY,
+  line text NOT NULL
+);
 CREATE TABLE IF NOT EXISTS hunkwise_drained (
   address text PRIMARY KEY,
   at timestamptz NOT NULL DEFAULT now()

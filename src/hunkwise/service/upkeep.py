@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from hunkwise.errors import Error
+from hunkwise.errors import Error, GitHubError
 from hunkwise.service.installation import AuditTarget, HookDelivery
 from hunkwise.service.queue import STALLED_AFTER, JobQueue, JobRequest
 from hunkwise.service.servers import SharedServers
@@ -95,7 +95,9 @@ class Chore:
 class AuditPort(Protocol):
     """Finds the repositories to audit; see `installation.Installations`."""
 
-    def audit_targets(self) -> Iterable[AuditTarget]: ...
+    def installations(self) -> list[int]: ...
+
+    def audit_targets(self, installation: int) -> list[AuditTarget]: ...
 
 
 def audit_period(every: str, now: datetime) -> str:
@@ -119,16 +121,30 @@ def audit_job(target: AuditTarget) -> JobRequest:
 async def request_audits(queue: JobQueue, port: AuditPort, every: str, now: datetime) -> int:
     """Queues an audit of each repository once a day or week; returns their number. Raises Error.
 
-    A worker that dies meanwhile leaves the rest to the next one: an audit that waits already is not queued again.
+    An installation is done with when all its audits are queued: after a failure, or a worker's death, the next look
+    begins with it again. The failure of one does not keep the others from their audits.
     """
     period = audit_period(every, now)
     if not period or await queue.cursor(_AUDITS) == period:
         return 0
-    targets = await asyncio.to_thread(lambda: list(port.audit_targets()))
-    for one in targets:
-        await queue.request(audit_job(one))
+    requested, failure = 0, None
+    for installation in await asyncio.to_thread(port.installations):
+        cursor = f"{_AUDITS}:{installation}"
+        if await queue.cursor(cursor) == period:
+            continue
+        try:
+            targets = await asyncio.to_thread(port.audit_targets, installation)
+        except GitHubError as error:
+            failure = error
+            continue
+        for one in targets:
+            await queue.request(audit_job(one))
+        await queue.move_cursor(cursor, period)
+        requested += len(targets)
+    if failure is not None:
+        raise failure
     await queue.move_cursor(_AUDITS, period)
-    return len(targets)
+    return requested
 
 
 class AppPort(DeliveryPort, AuditPort, Protocol):
