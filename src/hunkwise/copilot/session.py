@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from hunkwise.domain.pull_request import ReadableCode
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import encodable
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.telemetry import annotate, count, span
 
 MAX_WORDS = 10_000
 """Characters that are kept of a message or an error's text: the CLI delivers up to 30 MB."""
@@ -202,6 +203,33 @@ class ModelSource:
     The runtime silently replaces a model that it lacks, so such a model is never requested."""
 
 
+def _recorded(
+    ask: Callable[[Copilot, Question], Coroutine[Any, Any, None]],
+) -> Callable[[Copilot, Question], Coroutine[Any, Any, None]]:
+    """Records each question as a span, which the CLI's own spans are below."""
+
+    async def recorded(model: Copilot, question: Question) -> None:
+        attributes = {"hunkwise.purpose": question.purpose, "gen_ai.request.model": question.model or ""}
+        with span("question", attributes):
+            await ask(model, question)
+
+    return recorded
+
+
+def _record_usage(purpose: str, usage: Usage) -> None:
+    series = {"hunkwise.purpose": purpose}
+    numbers = {
+        "model_calls": usage.model_calls,
+        "tool_calls": usage.tool_calls,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "credits": usage.credits,
+    }
+    for name, number in numbers.items():
+        count(name, number, series)
+    annotate({f"hunkwise.{name}": number for name, number in numbers.items()})
+
+
 class Copilot:
     """Asks questions over one connection, within the run's deadline and budget, and sums up their cost."""
 
@@ -224,6 +252,7 @@ class Copilot:
         """The sum over all purposes."""
         return sum(self.spent.values(), Usage())
 
+    @_recorded
     async def ask(self, question: Question) -> None:
         """Asks the question in a new session, until its tool reports that it is answered.
 
@@ -248,7 +277,9 @@ class Copilot:
             finally:
                 await self._end_session(session, turn)
         finally:
-            self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
+            usage = turn.close()
+            _record_usage(question.purpose, usage)
+            self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + usage
         if not report.answered():
             if turn.empty:
                 message = (
