@@ -21,7 +21,7 @@ MAY_KNOW = {
     "telemetry": set(),
     "demo": set(),
     "redaction": {"domain"},
-    "settings": {"domain", "errors"},
+    "settings": {"domain", "errors", "telemetry"},
     "plan": {"domain"},
     "enclosing": {"domain", "plan", "worker"},
     "prompts": {"domain", "errors", "plan", "worker"},

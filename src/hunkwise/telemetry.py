@@ -7,6 +7,7 @@ the end of the run. Without an endpoint nothing is imported.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from hunkwise import __version__
 
@@ -27,6 +29,12 @@ EXPORT_SECONDS: Final = 2.0
 """The end of a run waits at most so long for the collector."""
 RUNS: Final = frozenset(("action", "review", "publish", "audit", "eval"))
 """The commands that are recorded."""
+_PREFIX: Final = "OTEL_"
+_CONTENT: Final = "CAPTURE"
+"""In the names of variables that put prompts, answers or headers into spans."""
+_HEADERS: Final = tuple(f"OTEL_EXPORTER_OTLP_{signal}HEADERS" for signal in ("", "TRACES_", "METRICS_"))
+_CREDENTIAL: Final = re.compile("auth|key|token|secret|password", re.IGNORECASE)
+_SHORTEST: Final = 8
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _SIGNALS: Final = ("TRACES", "METRICS")
 _TEMPORALITY: Final = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
@@ -47,6 +55,34 @@ logger = logging.getLogger(__name__)
 
 
 _current: ContextVar[_Recorder | None] = ContextVar("recorder", default=None)
+
+
+def is_passed_on(name: str) -> bool:
+    """Returns whether a variable is one of OpenTelemetry's that the CLI may have: none that puts code into spans."""
+    return name.startswith(_PREFIX) and _CONTENT not in name
+
+
+def content_variables(environ: Mapping[str, str]) -> list[str]:
+    """Returns the names of those variables that are set, and would put code into spans."""
+    return sorted(
+        name
+        for name, value in environ.items()
+        if name.startswith(_PREFIX) and _CONTENT in name and value.strip().lower() not in ("", "0", "false")
+    )
+
+
+def header_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Returns the collector's credentials in `name=value,name=value`: values of headers whose names are those of one.
+
+    Others, such as a data set's name, are words that a review may contain.
+    """
+    found = []
+    for text in filter(None, map(environ.get, _HEADERS)):
+        for pair in text.split(","):
+            name, _, value = pair.partition("=")
+            if _CREDENTIAL.search(name):
+                found += [value.split()[-1:], unquote(value).split()[-1:]]  # without `Bearer`
+    return tuple(dict.fromkeys(word for words in found for word in words if len(word) >= _SHORTEST))
 
 
 @contextmanager

@@ -308,7 +308,7 @@ def read_settings(
     try:
         refuse_unsafe(environ)
     except SettingsError as error:
-        checks = failed("COPILOT_ALLOW_ALL", error)
+        checks = failed("Environment", error)
     try:
         read = _read_job(environ) if is_job(environ) else _read_shell(arguments, environ, stack)
     except SettingsError as error:

@@ -19,6 +19,7 @@ from hunkwise.redaction import SecretScan
 from hunkwise.service.installation import COPILOT, PERMISSIONS
 from hunkwise.service.queue import JobRequest, JobResult
 from hunkwise.service.settings import MAX_DEADLINE, ServiceSettings
+from hunkwise.telemetry import header_secrets, is_passed_on
 from hunkwise.worker import PARENT_VARIABLE
 
 JOB_SECONDS: Final = MAX_DEADLINE * 60
@@ -36,9 +37,11 @@ _LINE: Final = 1 << 20
 KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
-    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
-"""Variables of the worker that a child has too; none has a secret of the service."""
+"""Variables of the worker that a child has too, with those of telemetry; none has a secret of the service.
+
+That of a collector is in OTEL_EXPORTER_OTLP_HEADERS: the step and its CLI send it what they measure."""
 
 
 class TokenPort(Protocol):
@@ -147,8 +150,10 @@ class JobRunner:
             following.cancel()
         outputs = read_outputs((folder / "output").read_text("utf-8", "replace"))
         message = "" if process.returncode == 0 else "\n".join(log)[-_MESSAGE:]
-        redacted = SecretScan([*tokens, *self._settings.secrets]).redacted(message)
-        return JobResult(process.returncode or 0, outputs.get("conclusion", ""), outputs, redacted)
+        scan = SecretScan([*tokens, *self._settings.secrets, *header_secrets(self._environ)])
+        return JobResult(
+            process.returncode or 0, outputs.get("conclusion", ""), outputs, scan.redacted(message)
+        )
 
     async def _follow(self, number: int, process: asyncio.subprocess.Process, log: deque[str]) -> None:
         """Reads the step's output to its end, into `log`."""
@@ -181,7 +186,7 @@ class JobRunner:
             **settings.model_inputs,
         }
         return {
-            **{name: self._environ[name] for name in KEPT if name in self._environ},
+            **{name: value for name, value in self._environ.items() if name in KEPT or is_passed_on(name)},
             PARENT_VARIABLE: str(os.getpid()),
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "temp"),
