@@ -195,6 +195,9 @@ def test_provider_makes_cli_offline_and_copilot_does_not(tmp_path: Path) -> None
         ({"GITHUB_SERVER_URL": "https://octo.ghe.com"}, "octo.ghe.com"),
         ({"GITHUB_SERVER_URL": "https://octo.ghe.com", "GH_HOST": "other.ghe.com"}, "other.ghe.com"),
         ({"GITHUB_SERVER_URL": "https://ghes.corp.example"}, None),
+        ({"GITHUB_SERVER_URL": "https://ghes.corp.example", "GH_HOST": "ghes.corp.example"}, None),
+        ({"GH_HOST": "Octo.GHE.com"}, "Octo.GHE.com"),
+        ({"GH_HOST": "ghe.com.attacker.example"}, None),
     ],
 )
 def test_cli_environment_has_host_of_ghe_com_server(

@@ -13,9 +13,12 @@ import pytest
 
 from hunkwise.copilot.find_cli import find_cli
 from tests.copilot.programs import script
+from tests.end_to_end.audits import Audits, sources
+from tests.end_to_end.commands import answer_call, command, reply
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN
 from tests.end_to_end.test_doctor import job
 from tests.end_to_end.world import World, finding
+from tests.fakes.enterprise_server import HOST, SERVER, EnterpriseServer, enterprise_server
 from tests.fakes.model_script import report
 
 GHES = "https://ghes.corp.example"
@@ -70,6 +73,38 @@ def test_cli_gets_host_of_ghe_com(world: World, cli: RecordedCli) -> None:
     assert cli.environment["GH_HOST"] == "octo.ghe.com"
     assert cli.environment["COPILOT_GITHUB_TOKEN"] == GITHUB_TOKEN
     assert [comment.line for comment in world.github.comments] == [3]
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[EnterpriseServer]:
+    """An Enterprise Server with the world's repository. Checks that nothing else was asked for anything."""
+    with enterprise_server(world.github, world.folder / "server") as server:
+        yield server
+    assert server.hosts == {f"{HOST}:443"}
+    assert {path.split("/")[2] for path in server.paths} == {"v3", "graphql"}
+    assert "github.com" not in world.posted + world.summary_comment + world.check_run_text
+
+
+def test_enterprise_server_has_the_whole_of_a_review(world: World, server: EnterpriseServer) -> None:
+    world.change(script=report([finding()]))
+    result = world.run({"upload-sarif": "true"}, environ=server.environ, code=0)
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert result.outputs["review-url"].startswith(f"{SERVER}/")
+    assert f"{SERVER}/octo/repo/blob/" in world.summary_comment
+
+
+def test_enterprise_server_has_the_answer_to_a_command(world: World, server: EnterpriseServer) -> None:
+    world.change(script=lambda _request: answer_call("Since the line is new."))
+    comment, _ = command(world, "/hunkwise ask Why?", environ=server.environ)
+    assert "Since the line is new." in reply(world, comment)
+
+
+def test_enterprise_server_has_the_issue_of_an_audit(world: World, server: EnterpriseServer) -> None:
+    audits = Audits(world, sources(1))
+    audits.plant("src/part01.py")
+    audits.run(environ=server.environ)
+    assert f"{SERVER}/octo/repo/blob/" in audits.issue.body
+    assert "github.com" not in audits.issue.body
 
 
 @contextmanager

@@ -39,6 +39,8 @@ class ServiceWorld:
         self.app_url = app_url
         self.model = model
         self.model_url = model_url
+        self.variables: dict[str, str] = {}
+        """More variables of each process."""
 
     def environ(self, database: str = "", **more: str) -> dict[str, str]:
         """Returns the variables of a process of the service."""
@@ -61,6 +63,7 @@ class ServiceWorld:
             "COPILOT_PROVIDER_TYPE": "openai",
             "COPILOT_PROVIDER_BASE_URL": f"{self.model_url}/v1",
             "COPILOT_MODEL": "scripted-model",
+            **self.variables,
             **more,
         }
 

@@ -12,6 +12,7 @@ import pytest
 
 from hunkwise.service.queue import JobResult
 from tests.end_to_end.world import LINE
+from tests.fakes.enterprise_server import HOST, enterprise_server
 from tests.fakes.model_script import Answer, ModelRequest, Script, always, report
 from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
 from tests.service.workers import until
@@ -49,6 +50,25 @@ def test_two_jobs_review_at_the_same_time_each_with_tokens_of_its_own(world: Ser
     assert len({path.partition(".git")[0] for path in world.app.fetched}) == 2
     assert {len(token.repositories) for token in world.app.tokens} == {1}
     assert all("HUNKWISE_APP" not in text and "DATABASE" not in text for text in environs.values())
+
+
+def test_a_job_on_an_enterprise_server_asks_nothing_but_that(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with enterprise_server(world.app, world.folder / "server") as server:
+        world.variables = server.environ
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)  # the App's tokens are asked for in this process
+        result = asyncio.run(world.runner().run(1, review_of()))
+    assert (result.exit_code, result.outputs["findings"]) == (0, "1")
+    assert any("It breaks." in text for text in world.reviews())
+    assert server.hosts == {f"{HOST}:443"}
+    assert {"/".join(path.split("/")[:3]) for path in server.paths} == {
+        "/api/v3",
+        "/api/graphql",
+        "/octo/first.git",
+    }
+    assert [request.path for request in world.app.journal] == ["/app/installations/77/access_tokens"]
 
 
 def _noting(world: ServiceWorld, environs: dict[str, str], script: Script) -> Script:

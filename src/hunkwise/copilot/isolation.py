@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hunkwise.errors import ModelError, ModelKind, SettingsError
-from hunkwise.settings.inputs import copilot_host
+from hunkwise.settings.inputs import copilot_host, has_copilot
 from hunkwise.telemetry import content_variables, is_passed_on
 from hunkwise.worker import drop_privileges
 
@@ -132,6 +132,8 @@ def sidecar_environment(
     for name, value in inherited.items():
         if value and (name in _INHERITED or is_passed_on(name)):
             environment[name] = value
+    if not has_copilot(environment.get("GH_HOST", "")):
+        environment.pop("GH_HOST", None)  # else the CLI sends the Copilot token there
     if credential.copilot_token:
         environment["COPILOT_GITHUB_TOKEN"] = credential.copilot_token
         host = copilot_host(inherited)

@@ -353,6 +353,11 @@ def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> No
 _COPILOT_SERVER = re.compile(r"https://(?P<host>github\.com|(?:[a-z0-9-]+\.)+ghe\.com)(?::443)?/*")
 
 
+def has_copilot(host: str) -> bool:
+    """Returns whether a host offers Copilot: an Enterprise Server does not, though GH_HOST may name it for `gh`."""
+    return _COPILOT_SERVER.fullmatch(f"https://{host.lower()}") is not None
+
+
 def copilot_host(environ: Mapping[str, str]) -> str | None:
     """Returns the host of GITHUB_SERVER_URL if it offers Copilot, else None."""
     server = _COPILOT_SERVER.fullmatch((environ.get("GITHUB_SERVER_URL") or "https://github.com").lower())
