@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,11 +13,14 @@ from socket import socket
 import pytest
 
 from hunkwise.commands.pull_request import in_background
+from hunkwise.copilot.session import usage_numbers
+from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.telemetry import annotate, count, header_secrets, is_passed_on, recorded_run, span
 from tests.fakes.command_line import ROOT
 from tests.fakes.http_server import raw_server, serve
 from tests.fakes.otlp_collector import FakeCollector
+from tests.pages import code_spans, page, table
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SECRET = "canary-4f1f0c"
@@ -159,6 +163,18 @@ def test_a_collector_that_hangs_is_not_waited_for(
         assert not answered.is_set()
         assert len(server.requests) == 2
     assert "did not take it within 2 seconds" in caplog.text
+
+
+def test_page_has_the_spans_and_counters_of_the_code() -> None:
+    text = page("docs/telemetry.md")
+    spans = {name for row in table(text, "Span") for name in code_spans(row[0])}
+    metrics = {name for row in table(text, "Metric") for name in code_spans(row[0])}
+    calls = re.compile(r'(?<![.\w])(?:span|self\.span)\(\s*"([\w.]+)"')
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    assert {f"hunkwise.{name}" for source in sources for name in calls.findall(source)} | {
+        "hunkwise.run"
+    } == spans
+    assert metrics == {f"hunkwise.{name}" for name in (*usage_numbers(Usage()), "stage.duration")}
 
 
 PROCESS = """

@@ -169,7 +169,7 @@ class _Recorder:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.propagate import set_global_textmap
-        from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
+        from opentelemetry.sdk import metrics as measuring
         from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -192,8 +192,10 @@ class _Recorder:
         # A run is a process: its counts begin at 0, and the next run's do again.
         cumulative = environ.get(_TEMPORALITY, "").strip().lower() == "cumulative"
         temporality = AggregationTemporality.CUMULATIVE if cumulative else AggregationTemporality.DELTA
-        self._metrics = InMemoryMetricReader({Counter: temporality, Histogram: temporality})
-        meters = MeterProvider([self._metrics], resource=resource, shutdown_on_exit=False)
+        self._metrics = InMemoryMetricReader(
+            {measuring.Counter: temporality, measuring.Histogram: temporality}
+        )
+        meters = measuring.MeterProvider([self._metrics], resource=resource, shutdown_on_exit=False)
         self._exports: list[Callable[[], bool]] = []
         if "TRACES" in signals:
             spans = OTLPSpanExporter(timeout=EXPORT_SECONDS)

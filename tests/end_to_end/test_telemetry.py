@@ -67,7 +67,7 @@ def test_one_trace_goes_through_run_cli_and_model_and_has_no_text(world: World) 
     spans = collector.spans
     assert {span.trace for span in spans} == {TRACE}
     assert {"invoke_agent", "chat scripted-model"} <= below(spans, "hunkwise.question")
-    assert {"hunkwise.fetch", "hunkwise.plan", "hunkwise.question", "hunkwise.publish"} <= below(
+    assert {"hunkwise.fetch", "hunkwise.prepare", "hunkwise.question", "hunkwise.post"} <= below(
         spans, "hunkwise.run"
     )
     asked = [span.attributes for span in spans if span.name == "hunkwise.question"]

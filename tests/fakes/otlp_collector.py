@@ -115,7 +115,8 @@ def _read(request: Request, body: bytes) -> Json:
         return content
     message = _PROTOBUF[request.url.path]()
     message.ParseFromString(body)
-    return _with_hexadecimal_ids(MessageToDict(message))
+    converted: Json = _with_hexadecimal_ids(MessageToDict(message))
+    return converted
 
 
 def _with_hexadecimal_ids(value: Any) -> Any:

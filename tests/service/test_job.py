@@ -28,6 +28,10 @@ def test_two_jobs_review_at_the_same_time_each_with_tokens_of_its_own(world: Ser
     lines: dict[int, list[str]] = {1: [], 2: []}
     environs: dict[str, str] = {}
     world.model.script = _noting(world, environs, report([LINE]))
+    world.variables = {
+        "OTEL_SERVICE_NAME": "reviews",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
+    }
 
     async def main() -> list[JobResult]:
         runner = world.runner(progress=lambda job, line: lines[job].append(line))
@@ -49,6 +53,7 @@ def test_two_jobs_review_at_the_same_time_each_with_tokens_of_its_own(world: Ser
         world.check_secrets(ours, name)
     assert len({path.partition(".git")[0] for path in world.app.fetched}) == 2
     assert {len(token.repositories) for token in world.app.tokens} == {1}
+    assert all("OTEL_SERVICE_NAME=reviews" in text and "CAPTURE" not in text for text in environs.values())
     assert all("HUNKWISE_APP" not in text and "DATABASE" not in text for text in environs.values())
 
 

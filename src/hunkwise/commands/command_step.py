@@ -188,7 +188,7 @@ class _CommandStep:
         self._answer(comment, CommandReply(f"{verdict} (`{head}`)"))
         return outcome
 
-    @span("publish")
+    @span("post")
     def _answer(self, comment: CommandComment, reply: CommandReply) -> NothingToDo:
         """Posts the reply, and reacts: done, or refused."""
         body = reply.body

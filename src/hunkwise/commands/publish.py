@@ -162,7 +162,7 @@ class Publisher:
         """Writes to the check run how many parts of the change are done."""
         self.announcement.progress(done, total)
 
-    @span("publish")
+    @span("post")
     def publish(self, result: Review) -> PublishedRun:
         """Posts the review, and writes report and SARIF. Never raises GitHubError."""
         review = withhold(result, self._scan)

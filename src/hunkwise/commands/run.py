@@ -70,7 +70,7 @@ class ReviewRun:
                 ready = await self._within(interrupted, fetching, "the change was being read")
                 # One second more, so that the error names the run's deadline and not the template.
                 preparing = asyncio.to_thread(
-                    span("plan")(prepare),
+                    span("prepare")(prepare),
                     ready.request,
                     lambda: self.deadlines.seconds_to_ask() + 1.0,
                     ready.code,

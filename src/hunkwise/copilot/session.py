@@ -216,17 +216,21 @@ def _recorded(
     return recorded
 
 
-def _record_usage(purpose: str, usage: Usage) -> None:
-    series = {"hunkwise.purpose": purpose}
-    numbers = {
+def usage_numbers(usage: Usage) -> dict[str, float]:
+    """Returns what is recorded of a question's cost, by the names of telemetry."""
+    return {
         "model_calls": usage.model_calls,
         "tool_calls": usage.tool_calls,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "credits": usage.credits,
     }
+
+
+def _record_usage(purpose: str, usage: Usage) -> None:
+    numbers = usage_numbers(usage)
     for name, number in numbers.items():
-        count(name, number, series)
+        count(name, number, {"hunkwise.purpose": purpose})
     annotate({f"hunkwise.{name}": number for name, number in numbers.items()})
 
 
