@@ -189,20 +189,27 @@ print(sorted(name for name in sys.modules if name.startswith("opentelemetry.sdk"
 """
 
 
+WITHOUT_EXPORTER = "import sys; sys.modules['opentelemetry.exporter'] = None"
+
+
 @pytest.mark.parametrize(
-    ("variables", "warned"),
-    [({}, False), ({ENDPOINT: "http://127.0.0.1:9", "OTEL_PROPAGATORS": "morse"}, True)],
-    ids=["no endpoint", "wrong variable"],
+    ("first", "variables", "loaded", "warned"),
+    [
+        ("", {}, False, False),
+        (WITHOUT_EXPORTER, {ENDPOINT: "http://127.0.0.1:9"}, False, False),
+        ("", {ENDPOINT: "http://127.0.0.1:9", "OTEL_PROPAGATORS": "morse"}, True, True),
+    ],
+    ids=["no endpoint", "package not installed", "wrong variable"],
 )
 def test_the_sdk_of_copilot_finds_no_telemetry_that_is_not_used(
-    variables: dict[str, str], warned: bool
+    first: str, variables: dict[str, str], loaded: bool, warned: bool
 ) -> None:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *_more()])}
     ran = subprocess.run(
-        [sys.executable, "-c", PROCESS], env={**environ, **variables}, capture_output=True, text=True
+        [sys.executable, "-c", first + PROCESS], env={**environ, **variables}, capture_output=True, text=True
     )
     assert ran.stdout.splitlines()[0] == "ModuleNotFoundError"
-    assert (ran.stdout.splitlines()[1] == "[]") is not warned
+    assert (ran.stdout.splitlines()[1] != "[]") is loaded
     assert ("a variable of OpenTelemetry is wrong" in ran.stderr) is warned
 
 

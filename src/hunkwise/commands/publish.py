@@ -172,7 +172,13 @@ class Publisher:
         report = self._write_report_file("report.json", self._report(view))
         sarif = self._write_report_file("hunkwise.sarif", self._sarif(view))
         outputs = outputs_of(view, report, sarif)
-        annotate({f"hunkwise.{name}": outputs[name] for name in ("conclusion", "findings", "coverage")})
+        annotate(
+            {
+                "hunkwise.conclusion": outputs["conclusion"],
+                "hunkwise.findings": len(view.review.findings),
+                "hunkwise.coverage": view.review.coverage.percent,
+            }
+        )
         return PublishedRun(published, job_summary(view).text, outputs, self._warnings)
 
     @property

@@ -209,8 +209,8 @@ def _recorded(
     """Records each question as a span, which the CLI's own spans are below."""
 
     async def recorded(model: Copilot, question: Question) -> None:
-        attributes = {"hunkwise.purpose": question.purpose, "gen_ai.request.model": question.model or ""}
-        with span("question", attributes):
+        model_named = {"gen_ai.request.model": question.model} if question.model else {}
+        with span("question", {"hunkwise.purpose": question.purpose, **model_named}):
             await ask(model, question)
 
     return recorded
