@@ -18,7 +18,8 @@ from tests.end_to_end.commands import answer_call, command, reply
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN
 from tests.end_to_end.test_doctor import job
 from tests.end_to_end.world import World, finding
-from tests.fakes.enterprise_server import HOST, SERVER, EnterpriseServer, enterprise_server
+from tests.fakes.enterprise_server import GHE_COM as OCTO
+from tests.fakes.enterprise_server import HOST, SERVER, EnterpriseServer, enterprise_server, ghe_com
 from tests.fakes.model_script import report
 
 GHES = "https://ghes.corp.example"
@@ -105,6 +106,18 @@ def test_enterprise_server_has_the_issue_of_an_audit(world: World, server: Enter
     audits.run(environ=server.environ)
     assert f"{SERVER}/octo/repo/blob/" in audits.issue.body
     assert "github.com" not in audits.issue.body
+
+
+def test_ghe_com_has_the_whole_of_a_review_and_its_copilot(world: World) -> None:
+    world.change(script=report([finding()]))
+    with ghe_com(world.github, world.copilot, world.folder / "server") as server:
+        step = world.copilot_step(token=None, environ=server.environ)
+        for name in ("COPILOT_API_URL", "COPILOT_DEBUG_GITHUB_API_URL"):
+            del step.environ[name]
+        world.record(step.run(), code=0)
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert server.hosts == {f"api.{OCTO}:443", f"copilot-api.{OCTO}:443"}
+    assert {entry.token for entry in world.copilot.journal} == {GITHUB_TOKEN}
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,8 @@ from tests.fakes.http_server import received, serve
 
 HOST = "ghes.corp.example"
 SERVER = f"https://{HOST}"
+GHE_COM = "octo.ghe.com"
+"""Its API and its Copilot have hosts of their own."""
 
 
 @dataclass
@@ -31,6 +33,8 @@ class EnterpriseServer:
     """The certificate of its authority, PEM."""
     proxy: str
     """The address of the only way to it."""
+    server_url: str
+    api_url: str
     hosts: set[str] = field(default_factory=set)
     """`host:port` of all connections that the proxy was asked for."""
     paths: list[str] = field(default_factory=list)
@@ -40,9 +44,8 @@ class EnterpriseServer:
     def environ(self) -> dict[str, str]:
         """The variables of a runner, or of the service, of this server."""
         return {
-            "GITHUB_SERVER_URL": SERVER,
-            "GITHUB_API_URL": f"{SERVER}/api/v3",
-            "GITHUB_GRAPHQL_URL": f"{SERVER}/api/graphql",
+            "GITHUB_SERVER_URL": self.server_url,
+            "GITHUB_API_URL": self.api_url,
             "HTTPS_PROXY": self.proxy,
             "HTTP_PROXY": self.proxy,
             "NO_PROXY": "127.0.0.1,localhost",
@@ -51,28 +54,45 @@ class EnterpriseServer:
 
 
 @contextmanager
-def enterprise_server(app: ASGIApp, folder: Path) -> Iterator[EnterpriseServer]:
-    """Serves the app at `HOST`, over TLS, to those who trust its authority and ask its proxy."""
-    certificates = create_certificates(folder)
+def enterprise_server(github: ASGIApp, folder: Path) -> Iterator[EnterpriseServer]:
+    """Serves GitHub at `HOST`, over TLS, to those who trust its authority and ask its proxy."""
+    with _served({HOST: github}, folder) as (proxy, hosts, paths):
+        yield EnterpriseServer(folder / "authority.pem", proxy, SERVER, f"{SERVER}/api/v3", hosts, paths)
+
+
+@contextmanager
+def ghe_com(github: ASGIApp, copilot: ASGIApp, folder: Path) -> Iterator[EnterpriseServer]:
+    """Does the same with the hosts of `GHE_COM`, which has a Copilot."""
+    apps = {GHE_COM: github, f"api.{GHE_COM}": github, f"copilot-api.{GHE_COM}": copilot}
+    with _served(apps, folder) as (proxy, hosts, paths):
+        server_url, api_url = f"https://{GHE_COM}", f"https://api.{GHE_COM}"
+        yield EnterpriseServer(folder / "authority.pem", proxy, server_url, api_url, hosts, paths)
+
+
+@contextmanager
+def _served(apps: Mapping[str, ASGIApp], folder: Path) -> Iterator[tuple[str, set[str], list[str]]]:
+    """Yields the proxy's address, and what is recorded: hosts and paths. `apps`: by host name."""
+    hosts: set[str] = set()
+    paths: list[str] = []
 
     async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
-        server.paths.append(scope["path"])
-        await app(scope, receive, send)
+        paths.append(scope["path"])
+        await apps[dict(scope["headers"])[b"host"].decode()](scope, receive, send)
 
+    certificates = create_certificates(folder, *apps)
     with serve(recorded, tls=certificates) as url, socket.create_server(("127.0.0.1", 0)) as listener:
         address = ("127.0.0.1", urlsplit(url).port or 0)
-        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = EnterpriseServer(folder / "authority.pem", proxy)
-        threading.Thread(target=_accept, args=(listener, server.hosts, address), daemon=True).start()
-        yield server
+        served = frozenset(f"{host}:443" for host in apps)
+        threading.Thread(target=_accept, args=(listener, hosts, served, address), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts, paths
 
 
-def create_certificates(folder: Path, host: str = HOST) -> tuple[Path, Path]:
-    """Creates `authority.pem`, and the certificate and key of the host, whose paths it returns."""
+def create_certificates(folder: Path, *hosts: str) -> tuple[Path, Path]:
+    """Creates `authority.pem`, and the certificate and key of the hosts, whose paths it returns."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Authority", host)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Authority", hosts[0])]
 
     def certificate(subject: x509.Name, own: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
         builder = (
@@ -80,7 +100,7 @@ def create_certificates(folder: Path, host: str = HOST) -> tuple[Path, Path]:
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([*map(x509.DNSName, hosts)]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False
@@ -102,22 +122,24 @@ def create_certificates(folder: Path, host: str = HOST) -> tuple[Path, Path]:
     return folder / "server.pem", folder / "server.key"
 
 
-def _accept(listener: socket.socket, hosts: set[str], server: tuple[str, int]) -> None:
+def _accept(
+    listener: socket.socket, hosts: set[str], served: frozenset[str], server: tuple[str, int]
+) -> None:
     with suppress(OSError):  # it was closed
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_serve, args=(client, hosts, server), daemon=True).start()
+            threading.Thread(target=_serve, args=(client, hosts, served, server), daemon=True).start()
 
 
-def _serve(client: socket.socket, hosts: set[str], server: tuple[str, int]) -> None:
-    """Connects a client to the server, if it asks for HOST; refuses and records everything else."""
+def _serve(client: socket.socket, hosts: set[str], served: frozenset[str], server: tuple[str, int]) -> None:
+    """Connects a client to the server, if it asks for one of its hosts; refuses everything else."""
     with client, suppress(OSError):
         head = b""
         while b"\r\n\r\n" not in head:
             head += received(client)
         method, target = head.split()[:2]
         hosts.add(target.decode())
-        if (method, target.decode()) != (b"CONNECT", f"{HOST}:443"):
+        if method != b"CONNECT" or target.decode() not in served:
             client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             return
         with socket.create_connection(server) as upstream:

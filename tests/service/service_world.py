@@ -59,7 +59,6 @@ class ServiceWorld:
             **{f"HUNKWISE_{name}_FILE": str(self.folder / name) for name in files},
             "GITHUB_API_URL": self.app_url,
             "GITHUB_SERVER_URL": self.app_url,
-            "GITHUB_GRAPHQL_URL": f"{self.app_url}/graphql",
             "COPILOT_PROVIDER_TYPE": "openai",
             "COPILOT_PROVIDER_BASE_URL": f"{self.model_url}/v1",
             "COPILOT_MODEL": "scripted-model",

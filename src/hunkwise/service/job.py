@@ -197,7 +197,6 @@ class JobRunner:
             "GITHUB_SHA": str(job.payload.get("sha", "")),
             "GITHUB_API_URL": settings.api_url,
             "GITHUB_SERVER_URL": settings.server_url,
-            **({"GITHUB_GRAPHQL_URL": settings.graphql_url} if settings.graphql_url else {}),
             "GITHUB_OUTPUT": str(folder / "output"),
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             **({"GITHUB_WORKSPACE": str(mirror)} if mirror is not None else {}),
