@@ -140,18 +140,14 @@ def refusing_proxy() -> Iterator[tuple[str, set[str]]]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts
 
 
-@pytest.mark.parametrize(
-    ("server", "asked"),
-    [(GHE_COM, "copilot-api.octo.ghe.com:443"), ("https://github.com", "api.githubcopilot.com:443")],
-)
-def test_cli_asks_the_copilot_of_its_server_only(world: World, server: str, asked: str) -> None:
+def test_cli_asks_the_copilot_of_github_only(world: World) -> None:
     world.change()
     with refusing_proxy() as (proxy, hosts):
-        step = world.copilot_step(token=None, environ={"GITHUB_SERVER_URL": server, "HTTPS_PROXY": proxy})
+        step = world.copilot_step(token=None, environ={"HTTPS_PROXY": proxy})
         for name in ("COPILOT_API_URL", "COPILOT_DEBUG_GITHUB_API_URL"):
             del step.environ[name]
         world.record(step.run(), code=3)
-    assert hosts == {asked}
+    assert hosts == {"api.githubcopilot.com:443"}
 
 
 def test_doctor_reports_server_without_copilot_and_sends_nothing(world: World, cli: RecordedCli) -> None:
