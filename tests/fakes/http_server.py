@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
 import uvicorn
@@ -25,8 +26,13 @@ _STOP_SECONDS = 10.0
 
 
 @contextmanager
-def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
-    """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled."""
+def serve(
+    app: ASGIApp, *, lifespan: Literal["on", "off"] = "off", tls: tuple[Path, Path] | None = None
+) -> Iterator[str]:
+    """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled.
+
+    `tls`: the files of a certificate and its key, for https.
+    """
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     # asyncio does so only for sockets that name their protocol. Without it a reply waits for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -43,6 +49,8 @@ def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off") -> Iterator[s
             log_config=None,
             server_header=False,
             timeout_keep_alive=30,
+            ssl_certfile=str(tls[0]) if tls else None,
+            ssl_keyfile=str(tls[1]) if tls else None,
         )
     )
     # Cut connections and cancelled requests are what the fakes are for, and not worth a traceback.
@@ -53,7 +61,7 @@ def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off") -> Iterator[s
     thread.start()
     try:
         _await_start(server, thread)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     finally:
         server.stop()
         thread.join(_STOP_SECONDS)
