@@ -206,11 +206,13 @@ def test_a_server_is_drained_and_stopped_while_reviews_go_on(world: ServiceWorld
 def test_servers_are_restarted_one_after_another(
     world: ServiceWorld, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command stops a server, and starts it at the same port, as a service manager does."""
+    """The command stops a server, and starts it at the same port, again and again, as a service manager does."""
     script = world.folder / "restart.sh"
     script.write_text(
         f'kill "$(cat "{world.folder}/$1.pid")"\n'
-        f'cd "{world.folder}" && COPILOT_HOME="{world.folder}/$1" setsid "{cli_binary()}" --headless --port "$1"'
+        f'export COPILOT_HOME="{world.folder}/$1"\n'
+        # Until the old one has ended, its port cannot be used.
+        f'setsid sh -c \'while :; do "$0" --headless --port "$1"; sleep 0.1; done\' "{cli_binary()}" "$1"'
         f' >/dev/null 2>&1 & echo $! > "{world.folder}/$1.pid"\n'
     )
     with two_servers(world) as (servers, more):
@@ -228,7 +230,7 @@ def test_servers_are_restarted_one_after_another(
             for port, pid in new.items():
                 if pid != pids[port]:
                     with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                        os.killpg(pid, signal.SIGKILL)
     assert (restarted.code, answered.code) == (0, 0), restarted
     assert not set(pids.values()) & set(new.values())
     lines = [f"127.0.0.1:{port}: version 1.0.102" for port in pids]
