@@ -77,7 +77,7 @@ def locked(name: str) -> dict[str, list[str]]:
 
 def versions(name: str) -> dict[str, str]:
     """Returns the version of each package in a lock, by its name without extras."""
-    pins = (line.partition(" ")[0].partition("==") for line in locked(name))
+    pins = (line.partition(";")[0].strip().partition("==") for line in locked(name))
     return {package.partition("[")[0]: version for package, _, version in pins}
 
 
