@@ -66,19 +66,18 @@ class Compose:
             yield
         finally:
             self.run("down", "-v")
+            for container in self.containers():  # podman-compose leaves one that is being restarted
+                self.engine.remove(container)
 
-    def containers(self, service: str) -> list[str]:
-        """Returns the ids of a service's containers, running or not."""
-        labels = {"project": self.project, "service": service}
+    def containers(self, service: str = "") -> list[str]:
+        """Returns the ids of the containers, running or not, of a service or of all."""
+        labels = {"project": self.project, **({"service": service} if service else {})}
         filters = [f"--filter=label=com.docker.compose.{name}={text}" for name, text in labels.items()]
         return self.engine.ask("ps", "--all", "--quiet", *filters).split()
 
     def logs(self) -> str:
         """Returns the logs of all containers."""
-        listed = self.engine.ask(
-            "ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self.project}"
-        )
-        return "\n".join(self.engine.logs(container) for container in listed.split())
+        return "\n".join(self.engine.logs(container) for container in self.containers())
 
 
 @contextmanager
