@@ -56,6 +56,7 @@ FROM ${DEBIAN}
 RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends postgresql && rm -rf /var/lib/apt/lists/* \
     && install -d -m 0700 -o postgres -g postgres /var/lib/postgresql/data
 COPY --chmod=0755 entrypoint.sh /
+STOPSIGNAL SIGINT
 ENTRYPOINT ["/entrypoint.sh"]
 END
 }

@@ -66,8 +66,12 @@ class Compose:
             yield
         finally:
             self.run("down", "-v")
-            for container in self.containers():  # podman-compose leaves one that is being restarted
+            # podman-compose leaves the networks, and a container that is being restarted.
+            for container in self.containers():
                 self.engine.remove(container)
+            label = f"--filter=label=com.docker.compose.project={self.project}"
+            for left in self.engine.ask("network", "ls", "--quiet", label).split():
+                self.engine.ask("network", "rm", left)
 
     def containers(self, service: str = "") -> list[str]:
         """Returns the ids of the containers, running or not, of a service or of all."""

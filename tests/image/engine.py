@@ -98,8 +98,8 @@ class Engine:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def remove(self, container: str) -> None:
-        """Stops and removes the container, if there is one."""
-        command = [self.program, *self.options, "rm", "--force", container]
+        """Stops and removes the container, if there is one, with its volumes that have no name."""
+        command = [self.program, *self.options, "rm", "--force", "--volumes", container]
         subprocess.run(command, capture_output=True, check=False)
 
     def is_there(self, container: str) -> bool:

@@ -39,7 +39,7 @@ _FILES = 6
 """Of the pull request; each is one question."""
 _BASE = {".github/hunkwise.yml": "version: 1\nchunk-size: 4000\nverify: off\nsummary: off\n"}
 _HEAD = {f"f{number}.py": f"x{number} = 1\n" * 200 for number in range(_FILES)}
-_ANSWER_SECONDS = 4.0
+_ANSWER_SECONDS = 6.0
 _DOCUMENT: dict[str, Any] = yaml.safe_load((EXAMPLE / "compose.yaml").read_text(encoding="utf-8"))
 
 
@@ -166,7 +166,7 @@ def test_review_survives_the_restart_of_a_server_and_sessions_that_of_all(
 
         push = pull_request("synchronize", 1, repository=REPOSITORIES[0], installation={"id": INSTALLATION})
         assert sender.send(push) == (202, {"queued": True})
-        wait_until(lambda: copilot.model.in_flight == _FILES, seconds=60)
+        wait_until(lambda: copilot.model.in_flight > _FILES // 2, seconds=60)  # so both servers have some
         compose.run("restart", "copilot-1")
         github = world.app.repositories[REPOSITORIES[0]]
         wait_until(lambda: any(run.conclusion for run in github.check_runs), seconds=90)
