@@ -13,9 +13,9 @@ from math import log
 from statistics import quantiles
 from typing import Final
 
-PUSHES: Final = (30, 120, 480, 960)
+PUSHES: Final = (30, 120, 480, 960, 1_920)
 """In an hour."""
-PARALLEL: Final = (4, 8, 16, 32, 64)
+PARALLEL: Final = (4, 8, 16, 32, 64, 128)
 """Jobs at a time, of all workers."""
 MEDIAN_SECONDS: Final = 120.0
 SPREAD: Final = 0.85

@@ -36,6 +36,8 @@ IMPORT = "import copilot"
 DELIVERIES, DELIVERY, SLOW_DELIVERY = "webhooks a second", "webhook answered", "99 of 100 answered"
 WEBHOOK_MODEL, WEBHOOK_POSTED = "webhook to first model request", "webhook to review posted"
 QUEUED, DRAINED = "jobs queued", "jobs done"
+ONE_SERVER, TWO_SERVERS = "on one server", "on two servers"
+SERVER_MEMORY = "a server's peak memory, 300 questions"
 SUITE, SUITE_PROCESSOR, SUITE_TESTS = "make test", "processor time of all processes", "tests"
 
 Kind = Literal[
@@ -51,6 +53,7 @@ Kind = Literal[
     "webhooks",
     "webhook",
     "drain",
+    "servers",
     "suite",
 ]
 UNITS: Mapping[Kind, Mapping[str, str]] = {
@@ -91,6 +94,7 @@ UNITS: Mapping[Kind, Mapping[str, str]] = {
     "webhooks": {DELIVERIES: "", DELIVERY: "ms", SLOW_DELIVERY: "ms", OWN_MEMORY: "MB"},
     "webhook": {DELIVERY: "ms", WEBHOOK_MODEL: "s", WEBHOOK_POSTED: "s"},
     "drain": {QUEUED: "s", DRAINED: "s"},
+    "servers": {ONE_SERVER: "s", TWO_SERVERS: "s", SERVER_MEMORY: "MB"},
     "suite": {SUITE: "s", SUITE_PROCESSOR: "s", SUITE_TESTS: ""},
 }
 """The measures of each kind of case, in the order of the table, with their units."""
@@ -129,7 +133,7 @@ class Case:
     request, a `command` the answer to a comment, `plan` reads a change from git and plans it, `audit-plan` plans an
     audit, `audit-lap` reads a whole repository in 8 shards, `import` imports the SDK, a `container` runs the image as
     GitHub's runner does, `webhooks` sends many to the service, `webhook` one that starts a review, `drain` runs many
-    jobs that do nothing, `suite` is `make test`.
+    jobs that do nothing, `servers` asks Copilot CLIs that run as servers, `suite` is `make test`.
     """
 
     kind: Kind
@@ -317,5 +321,11 @@ CASES = (
         goals={WEBHOOK_MODEL: 2.0},
     ),
     Case(kind="drain", name="drain", title="1,000 jobs that do nothing, 4 at a time", runs=3),
+    Case(
+        kind="servers",
+        name="servers",
+        title="64 questions at once to Copilot CLIs that run as servers, model latency 1 s",
+        runs=3,
+    ),
     Case(kind="suite", name="suite", title="the tests, installed before", goals={SUITE: 600}, runs=1),
 )

@@ -50,6 +50,8 @@ def measure(case: Case, runs: int) -> Iterator[Numbers]:
 def _prepare(case: Case, stack: ExitStack) -> Callable[[], Numbers]:
     if case.kind in ("import", "suite"):
         return import_once if case.kind == "import" else suite_once
+    if case.kind == "servers":
+        return partial(run_python, "-m", "bench.pool")
     if case.kind in ("webhooks", "webhook", "drain"):
         return partial(serve_once, case)
     engine = find_engine() if case.kind == "container" else None

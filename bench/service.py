@@ -44,7 +44,7 @@ def service(*arguments: str) -> Iterator[tuple[ServiceWorld, WebhookSender, int]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-")))
         world = stack.enter_context(service_world(folder))
-        database = stack.enter_context(running_postgres()).database()
+        database = stack.enter_context(running_postgres(durable=True)).database()
         environ = {**world.environ(database), "PYTHONPATH": child_environment()["PYTHONPATH"]}
         process = stack.enter_context(
             subprocess.Popen(
@@ -102,7 +102,7 @@ def _review_webhook(world: ServiceWorld, sender: WebhookSender, repository: str)
 
 def drain_once() -> dict[str, float]:
     """Queues jobs that do nothing, and lets one worker run them."""
-    with running_postgres() as server:
+    with running_postgres(durable=True) as server:
         url = server.database()
         began = time.monotonic()
         asyncio.run(_queue_jobs(url))

@@ -308,6 +308,18 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.settings.config:parallel"],
         "tests/settings/test_config.py",
     ),
+    "Questions at the same time on one server of `copilot-url`": (
+        ["hunkwise.copilot.pool:MOST_AT_ONCE"],
+        "tests/copilot/test_pool.py::test_a_server_answers_a_limited_number_of_questions_at_once",
+    ),
+    "Waiting while no server of `copilot-url` answers": (
+        ["hunkwise.copilot.pool:OUTAGE_SECONDS"],
+        "tests/copilot/test_pool.py::test_questions_do_not_wait_when_no_server_was_up_for_long",
+    ),
+    "Asking a question again whose server was lost": (
+        ["hunkwise.copilot.session:_MOST_SERVERS"],
+        "tests/copilot/test_pool.py::test_a_question_is_asked_a_limited_number_of_times",
+    ),
     "Files of a commit that is audited": (
         ["hunkwise.repository.history:_LISTING"],
         "tests/repository/test_history.py::test_too_long_list_of_files_is_an_error",
@@ -487,6 +499,54 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
             "hunkwise.enclosing.scopes:LARGEST",
         ],
         "tests/publish/test_suggestions.py::test_parser_timeout_drops_only_its_suggestions",
+    ),
+    "A file with a secret": (
+        ["hunkwise.settings.secret_file:_MAX_SECRET"],
+        "tests/service/test_settings.py::test_a_file_that_cannot_be_a_secret_is_refused",
+    ),
+    "Body of a webhook": (
+        ["hunkwise.service.webhooks:MAX_BODY"],
+        "tests/service/test_web.py::test_a_body_above_githubs_limit_is_not_read_to_its_end",
+    ),
+    "Receiving a webhook and queueing its job": (
+        ["hunkwise.service.web:ANSWER_SECONDS"],
+        "tests/service/test_web.py::test_a_sender_that_is_slow_or_leaves_is_answered_in_time",
+    ),
+    "Missed webhooks that are requested again": (
+        ["hunkwise.service.upkeep:MOST_REDELIVERED", "hunkwise.service.upkeep:REDELIVER_EVERY"],
+        "tests/service/test_upkeep.py::test_after_a_long_outage_webhooks_are_redelivered_in_parts",
+    ),
+    "One job": (
+        ["hunkwise.service.job:JOB_SECONDS", "hunkwise.service.job:END_SECONDS"],
+        "tests/service/test_job.py::test_a_job_beyond_its_time_limit_is_ended_and_says_so",
+    ),
+    "A line of the log of a job": (
+        ["hunkwise.service.job:MAX_LINE"],
+        "tests/service/test_job.py::test_of_a_long_log_the_end_is_kept_without_secrets",
+    ),
+    "Log of a failed job that is kept": (
+        ["hunkwise.service.job:LOG_LINES", "hunkwise.service.job:MESSAGE"],
+        "tests/service/test_job.py::test_of_a_long_log_the_end_is_kept_without_secrets",
+    ),
+    "Last line of the log of a running job": (
+        ["hunkwise.service.records:PROGRESS_LINE"],
+        "tests/service/test_queue.py::test_the_progress_of_running_jobs_is_kept_as_long_as_they_run",
+    ),
+    "History that a review fetches into a mirror": (
+        ["hunkwise.service.mirror:DEPTH"],
+        "tests/service/test_mirror.py::test_a_review_fetches_a_part_of_the_history_and_an_audit_all_of_it",
+    ),
+    "One fetch into a mirror": (
+        ["hunkwise.service.mirror:_SECONDS"],
+        "tests/repository/test_git_process.py",
+    ),
+    "Fetches into a mirror": (
+        ["hunkwise.service.mirror:MOST_FETCHES"],
+        "tests/service/test_mirror.py::test_a_mirror_is_made_anew_after_many_fetches",
+    ),
+    "Webhooks and finished jobs that are kept": (
+        ["hunkwise.service.queue:KEPT_DAYS"],
+        "tests/service/test_queue.py::test_what_is_older_than_a_month_is_deleted",
     ),
 }
 """The first cell of each row: the constants that hold it, as `module:NAME`, and the test that fails without it."""

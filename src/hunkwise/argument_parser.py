@@ -120,6 +120,27 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "hunkwise service cancel 4711",
         "hunkwise service cancel 4712   # also ends it if it runs",
     ),
+    "servers": (
+        "hunkwise servers check cli-1:4321 cli-2:4321",
+        "hunkwise servers drain cli-1:4321      # then stop it, or move it",
+        "hunkwise servers recycle --restart 'systemctl restart copilot-cli@{port}'",
+    ),
+    "servers check": (
+        "hunkwise servers check                 # those of HUNKWISE_COPILOT_URLS",
+        "hunkwise servers check 127.0.0.1:4321  # a health check of one",
+    ),
+    "servers clean": (
+        "hunkwise servers clean",
+        "hunkwise servers clean 127.0.0.1:4321 --older 7d --home /var/lib/copilot",
+    ),
+    "servers drain": (
+        "hunkwise servers drain cli-1:4321",
+        "hunkwise servers drain cli-1:4321 --undo",
+    ),
+    "servers recycle": (
+        "hunkwise servers recycle --restart 'systemctl restart copilot-cli@{port}'",
+        "hunkwise servers recycle --restart 'docker compose restart {host}'",
+    ),
     "completion": (
         "hunkwise completion bash > ~/.local/share/bash-completion/completions/hunkwise",
         "hunkwise completion zsh > ~/.zfunc/_hunkwise     # with fpath+=~/.zfunc before compinit",

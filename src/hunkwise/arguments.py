@@ -11,6 +11,7 @@ from hunkwise.argument_parser import SHELLS, CommandParser, Commands, add_exampl
 from hunkwise.domain.limits import MATRIX_JOBS
 from hunkwise.domain.setup import QUESTIONS
 from hunkwise.prompt_arguments import add_config, add_eval, add_prompts
+from hunkwise.service_arguments import add_serve, add_servers, add_service, add_worker
 
 _REVIEW_SETTINGS: Final = {
     "prompts": ("NAMES", "the prompts to run, such as review,security"),
@@ -41,9 +42,10 @@ def build_parser() -> CommandParser:
         add_eval,
         _add_doctor,
         _add_setup,
-        _add_serve,
-        _add_worker,
-        _add_service,
+        add_serve,
+        add_worker,
+        add_service,
+        add_servers,
         _add_completion,
         _add_action,
     ):
@@ -259,69 +261,3 @@ def _add_setup(commands: Commands) -> None:
         "download, into the user's cache. Says from where and how much, and asks first. No other command downloads it.",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _add_serve(commands: Commands) -> None:
-    serve = commands.add_parser(
-        "serve",
-        help="run as a service: receive the webhooks of a GitHub App",
-        description="Serves the webhooks of a GitHub App, a status page, /healthz and /readyz, and queues jobs, which "
-        "workers run. Settings are variables HUNKWISE_…; see docs/service.md. Without HUNKWISE_DATABASE_URL it uses "
-        "an embedded PostgreSQL in HUNKWISE_DATA.",
-    )
-    serve.add_argument("--worker", action="store_true", help="run jobs too, in the same process")
-    serve.add_argument(
-        "--listen",
-        metavar="[HOST:]PORT",
-        type=_address,
-        default=("127.0.0.1", 8000),
-        help="where webhooks are received (default: 127.0.0.1:8000)",
-    )
-    _add_metrics(serve)
-
-
-def _add_worker(commands: Commands) -> None:
-    worker = commands.add_parser(
-        "worker",
-        help="run the jobs of the service",
-        description="Runs the jobs that `hunkwise serve` queues, HUNKWISE_PARALLEL at a time. Any number of workers "
-        "may run, on any number of machines. SIGTERM ends it: what runs then is done by another worker.",
-    )
-    _add_metrics(worker)
-
-
-def _add_metrics(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--metrics", metavar="[HOST:]PORT", type=_address, help="serve metrics for Prometheus there"
-    )
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdecimal() and int(port) < 2**16):
-        raise argparse.ArgumentTypeError("it must be a port, or HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
-
-
-def _add_service(commands: Commands) -> None:
-    service = commands.add_parser(
-        "service",
-        help="prepare and check the service, list and cancel its jobs",
-        description="Uses the database of HUNKWISE_DATABASE_URL, or the embedded one in HUNKWISE_DATA.",
-    )
-    parts = service.add_subparsers(dest="part", metavar="migrate|check|jobs|cancel", required=True)
-    parts.add_parser(
-        "migrate", help="create the tables that are missing; to be called once, and after an update"
-    )
-    parts.add_parser("check", help="check the settings, the database and the GitHub App")
-    add_options(parts.add_parser("jobs", help="list the jobs that wait or run"), "--format")
-    cancel = parts.add_parser("cancel", help="cancel a waiting job, or end a running one")
-    cancel.add_argument(
-        "job", metavar="JOB", type=_number, help="its number, which `hunkwise service jobs` shows"
-    )
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) < 2**63:
-        raise argparse.ArgumentTypeError("it must be the number of a job")
-    return int(text)

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 from hunkwise.argument_parser import completion_script
 from hunkwise.arguments import build_parser
-from hunkwise.commands.messages import print_message
-from hunkwise.errors import Error, SettingsError, host_error
+from hunkwise.commands.messages import no_service_error, print_message
+from hunkwise.errors import Error, host_error
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
@@ -125,18 +125,15 @@ def _import_command(name: str) -> Callable[[argparse.Namespace, Mapping[str, str
         try:
             from hunkwise.commands.serve import serve, service
         except ModuleNotFoundError as error:
-            raise SettingsError([_no_service(error.name or "")]) from error
+            raise no_service_error(error.name or "") from error
         return service if name == "service" else serve
+    if name == "servers":
+        from hunkwise.commands.servers import servers
+
+        return servers
     from hunkwise.commands.review import publish, review
 
     return publish if name == "publish" else review
-
-
-def _no_service(package: str) -> str:
-    return (
-        f"The package {package} is not installed, which the service needs: install hunkwise with it,"
-        " pip install 'hunkwise[service]', and for a single machine without PostgreSQL 'hunkwise[service,embedded]'."
-    )
 
 
 def print_completion(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:

@@ -14,7 +14,10 @@ from contextlib import contextmanager
 def json_rpc_server(
     answer: Callable[[str], object], host: str = "127.0.0.1", *, size: int = 0
 ) -> Iterator[int]:
-    """Yields the port; `answer` returns the result for a method. A response has at least `size` bytes."""
+    """Yields the port. A response has at least `size` bytes.
+
+    `answer` returns the result for a method, or raises ConnectionError, which closes the connection.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -22,7 +25,11 @@ def json_rpc_server(
                 length = int(header.split(b":")[1])
                 self.rfile.readline()
                 request = json.loads(self.rfile.read(length))
-                response = {"jsonrpc": "2.0", "id": request["id"], "result": answer(request["method"])}
+                try:
+                    result = answer(request["method"])
+                except ConnectionError:
+                    return
+                response = {"jsonrpc": "2.0", "id": request["id"], "result": result}
                 body = json.dumps(response).encode().rjust(size)
                 self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
 

@@ -13,7 +13,7 @@ from copilot.session import ProviderConfig
 from starlette.types import Receive, Scope, Send
 
 from hunkwise.copilot.connection import CopilotConnection
-from hunkwise.copilot.session import Copilot, ModelSource
+from hunkwise.copilot.session import ConnectionSource, Copilot, ModelSource
 from hunkwise.domain.model import Budget, Deadline, ReportTool, ToolReply
 from hunkwise.domain.model import Question as DomainQuestion
 from hunkwise.domain.pull_request import Known, ReadableCode, SearchableCommit
@@ -106,10 +106,10 @@ class Question:
     """Of the user's provider; its base URL is a path that is appended to the server's URL."""
 
 
-def copilot(connection: CopilotConnection, question: Question, provider: ProviderConfig | None) -> Copilot:
+def copilot(connections: ConnectionSource, question: Question, provider: ProviderConfig | None) -> Copilot:
     """Returns a session factory with the question's deadline."""
     return Copilot(
-        connection,
+        connections,
         ModelSource(provider),
         question.code or ReadableCode(question.repository),
         Deadline(time.monotonic() + question.seconds, time.monotonic),
@@ -135,7 +135,7 @@ def domain_question(question: Question, collector: ReportCollector, budget: Budg
 
 
 async def put(
-    connection: CopilotConnection,
+    connection: ConnectionSource,
     url: str,
     question: Question,
     *,

@@ -1,4 +1,4 @@
-"""Connecting to a CLI: tokens, versions, several addresses, the socket, and the heartbeat."""
+"""Connecting to a CLI: tokens, versions, the socket, and the heartbeat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,35 +16,35 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from copilot import CopilotClient
 
 from hunkwise.copilot.connection import (
     MAX_MESSAGE,
+    BoundedClient,
     BoundedMessages,
     CopilotConnection,
     Heartbeat,
-    connect_to_first,
-    connected,
+    connect,
+    connect_sidecar,
     provider_config,
 )
 from hunkwise.copilot.find_cli import CLI_VERSION, CliCommand, find_cli, install_hint
 from hunkwise.copilot.isolation import Credential
+from hunkwise.copilot.pool import open_pool
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
 from tests.copilot.json_rpc_server import json_rpc_server
-from tests.copilot.programs import eventually, home_of, running, script, sidecar, started
+from tests.copilot.programs import eventually, running, script, sidecar, started
 from tests.copilot.sessions import Question, SilentModel, environ, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
-from tests.fakes.model_script import report
 
 
 def connect_to_server(answer: object, host: str = "127.0.0.1") -> None:
     """Connects to a server that gives every request this answer, and closes the connection."""
 
     async def scenario(port: int) -> None:
-        connection = await connect_to_first([Address(host, port)])
+        connection = await connect(BoundedClient(Address(host, port)))
         await connection.close()
 
     with json_rpc_server(lambda _method: answer, host=host) as port:
@@ -61,38 +60,10 @@ def test_cli_rejects_client_without_its_token(token: str | None) -> None:
         with started(sidecar()) as process:
             address = await process.ready()
             with pytest.raises(ModelError, match="AUTHENTICATION_FAILED") as raised:
-                await connect_to_first([Address("127.0.0.1", address.port, token)])
+                async with open_pool([Address("127.0.0.1", address.port, token)]):
+                    raise AssertionError
             assert raised.value.kind is ModelKind.SIDECAR
             assert "copilot-connection-token" in raised.value.hint
-
-    asyncio.run(scenario())
-
-
-def test_first_responding_address_is_used_and_no_transcript_remains() -> None:
-    async def scenario(url: str) -> None:
-        with started(sidecar()) as process:
-            live = await process.ready()
-            dead = Address("localhost", free_port())
-            async with connected([dead, live], copilot=False) as connection:
-                result = await put(connection, url, Question(prompt="A secret prompt"))
-                assert result.error is None
-            assert process.pid is not None
-            files = [path for path in home_of(process.pid).rglob("*") if path.is_file()]
-            assert [path for path in files if b"secret prompt" in path.read_bytes()] == []
-
-    with serve(ScriptedModel(report())) as url:
-        asyncio.run(scenario(url))
-
-
-def test_error_names_every_unreachable_address() -> None:
-    ports = [free_port(), free_port()]
-
-    async def scenario() -> None:
-        with pytest.raises(ModelError) as raised:
-            await connect_to_first([Address("127.0.0.1", port) for port in ports])
-        for port in ports:
-            assert f"127.0.0.1:{port}: The Copilot CLI could not be reached" in raised.value.message
-        assert "Connection refused" in raised.value.message
 
     asyncio.run(scenario())
 
@@ -123,7 +94,7 @@ def test_own_cli_that_is_too_old_is_replaced_by_its_fallback(
 
     async def version_of(command: CliCommand) -> str:
         with started(sidecar(command)) as process:
-            async with connected(process, copilot=False) as connection:
+            async with connect_sidecar(process, copilot=False) as connection:
                 return connection.cli_version
 
     fallback = find_cli(environ())
@@ -160,7 +131,7 @@ def test_web_server_is_an_error() -> None:
     async def scenario(url: str) -> None:
         host, port = url.removeprefix("http://").split(":")
         with pytest.raises(ModelError, match="could not be reached"):
-            await connect_to_first([Address(host, int(port))])
+            await connect(BoundedClient(Address(host, int(port))))
 
     with serve(ScriptedModel()) as url:
         asyncio.run(scenario(url))
@@ -230,7 +201,7 @@ class PingClient:
 def test_close_returns_when_ping_is_answered_at_the_same_time(steps: int) -> None:
     async def scenario() -> None:
         client = PingClient()
-        connection = CopilotConnection(cast("CopilotClient", client), "1", None, Heartbeat(0.0, 5.0))
+        connection = CopilotConnection(cast("BoundedClient", client), "1", None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         client.answer.set_result(None)
@@ -251,7 +222,7 @@ def test_close_returns_when_ping_swallows_cancellation() -> None:
 
     async def scenario() -> None:
         client = SwallowsCancellation()
-        connection = CopilotConnection(cast("CopilotClient", client), "1", None, Heartbeat(0.0, 5.0))
+        connection = CopilotConnection(cast("BoundedClient", client), "1", None, Heartbeat(0.0, 5.0))
         connection.watch()
         await client.came.wait()
         async with asyncio.timeout(2):
@@ -263,7 +234,7 @@ def test_close_returns_when_ping_swallows_cancellation() -> None:
 
 def test_lost_connection_to_external_cli_is_detected() -> None:
     async def scenario(process: Sidecar) -> None:
-        connection = await connect_to_first([await process.ready()], Heartbeat(0.05, 5.0))
+        connection = await connect(BoundedClient(await process.ready()), None, Heartbeat(60.0, 5.0))
         kill(process)
         error = await asyncio.wait_for(connection.lost, 10)
         assert "does not answer any more" in error.message
@@ -278,7 +249,7 @@ def test_connection_is_closed_after_exception() -> None:
 
     async def scenario() -> None:
         with started(sidecar()) as process:
-            async with connected(process, copilot=False) as connection:
+            async with connect_sidecar(process, copilot=False) as connection:
                 seen.append(connection)
                 raise KeyError("raised in the block")
 
@@ -300,13 +271,6 @@ def test_program_with_another_protocol_is_an_error(tmp_path: Path) -> None:
                 pass
 
     asyncio.run(scenario())
-
-
-def free_port() -> int:
-    """Returns a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def message(body: bytes) -> bytes:

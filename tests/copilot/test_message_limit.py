@@ -16,7 +16,6 @@ from hunkwise.copilot.connection import (
     BoundedClient,
     CopilotConnection,
     connect,
-    connect_to_first,
 )
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION
 from hunkwise.copilot.sidecar import Address
@@ -82,7 +81,7 @@ def test_question_with_skipped_tool_call_waits_and_others_are_answered(
 
 def test_limit_applies_to_first_message(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(port: int) -> None:
-        connecting = asyncio.create_task(connect_to_first([Address("127.0.0.1", port)]))
+        connecting = asyncio.create_task(connect(BoundedClient(Address("127.0.0.1", port))))
         assert await eventually(lambda: connecting.done() or "passed over" in caplog.text)
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -95,7 +94,7 @@ def test_limit_applies_to_first_message(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_message_of_maximum_size_is_read() -> None:
     async def scenario(port: int) -> None:
-        connection = await connect_to_first([Address("127.0.0.1", port)])
+        connection = await connect(BoundedClient(Address("127.0.0.1", port)))
         await connection.close()
 
     with json_rpc_server(lambda _method: _STATUS, size=MAX_MESSAGE) as port:

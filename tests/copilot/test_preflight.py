@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hunkwise.copilot.connection import CopilotConnection, connected, preflight
+from hunkwise.copilot.connection import CopilotConnection, connect_sidecar, preflight
 from hunkwise.copilot.isolation import Credential
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.programs import sidecar, started
@@ -35,7 +35,7 @@ def run_with_token(
             COPILOT_DEBUG_GITHUB_API_URL=url,
         )
         with started(process):
-            async with connected(process, copilot=copilot) as connection:
+            async with connect_sidecar(process, copilot=copilot) as connection:
                 await scenario(connection)
 
     with serve(api) as url:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,8 @@ class RealCli:
     """A listening CLI: connect the SDK to `localhost:port` with `token`."""
 
     port: int
-    token: str
+    token: str = field(repr=False)
+    process: subprocess.Popen[str]
 
 
 def cli_binary() -> Path:
@@ -32,13 +33,15 @@ def cli_binary() -> Path:
 
 
 @contextmanager
-def running_cli(home: Path, environment: Mapping[str, str]) -> Iterator[RealCli]:
-    """Starts the CLI with only this environment and its homes below `home`."""
-    token = secrets.token_hex(16)
+def running_cli(
+    home: Path, environment: Mapping[str, str], *, port: int = 0, token: str = ""
+) -> Iterator[RealCli]:
+    """Starts the CLI with only this environment and its homes below `home`. Port and token: any, if not given."""
+    token = token or secrets.token_hex(16)
     binary = cli_binary()
     home.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [str(binary), "--headless", "--port", "0"],
+        [str(binary), "--headless", "--port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -54,7 +57,7 @@ def running_cli(home: Path, environment: Mapping[str, str]) -> Iterator[RealCli]
         },
     )
     try:
-        yield RealCli(_port_of(process), token)
+        yield RealCli(_port_of(process), token, process)
     finally:
         process.kill()
         process.wait(10)

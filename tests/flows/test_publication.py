@@ -245,6 +245,19 @@ def test_what_an_older_run_posted_meanwhile_is_not_posted_again() -> None:
     assert world.told == ["check Reviewing", "conclude 100 success", "save 901"]
 
 
+def test_a_run_that_has_posted_its_review_is_given_time_for_its_summary() -> None:
+    posted = reviewed(1, ReviewState.COMMENTED, HEAD)
+    written = Comment(5, f"{SUMMARY_MARKER}\nOlder.")
+    world = World(said())
+    world.talks = [said(POSTED, reviews=(posted,)), said(POSTED, reviews=(posted,), comments=(written,))]
+    world.publish(whole_review(FOUND))
+    assert (len(world.slept), world.told[-1]) == (1, "save 5")
+    killed = World(said())
+    killed.talks = [said(POSTED, reviews=(posted,))] * 3
+    killed.publish(whole_review(FOUND))
+    assert (len(killed.slept), killed.told[-1]) == (2, "save 901")
+
+
 # The ladder
 
 

@@ -23,11 +23,13 @@ _TEMPLATE = "migrated"
 
 
 class Postgres:
-    """A server of its own in a temporary folder, reached by a socket in it. It is quick, since it is never synced."""
+    """A server of its own in a temporary folder, reached by a socket in it."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, *, durable: bool = False) -> None:
+        """`durable`: it writes to the disk before it answers, as in use; without, tests are quicker."""
         self._folder = folder
         self._programs = programs
+        self._durable = durable
         # The server refuses to run as root.
         self._user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self._numbers = itertools.count(1)
@@ -56,7 +58,8 @@ class Postgres:
         return f"postgresql://postgres@/{name}?host={self._folder}"
 
     def start(self) -> None:
-        settings = ("listen_addresses=''", "fsync=off", "full_page_writes=off", "max_connections=200")
+        quick = () if self._durable else ("fsync=off", "full_page_writes=off")
+        settings = ("listen_addresses=''", "max_connections=200", *quick)
         options = f"-k {self._folder} {' '.join(f'-c {setting}' for setting in settings)}"
         log = self._folder / "log"
         self._call("pg_ctl", "-D", str(self._data), "-w", "-l", str(log), "-o", options, "start")
@@ -111,10 +114,10 @@ def _find_programs() -> Path:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Yields a server that is deleted at the end."""
+def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """Yields a server that is deleted at the end. `durable`: see `Postgres`."""
     folder = Path(tempfile.mkdtemp(prefix="hunkwise-tests-pg-"))
-    server = Postgres(folder, _find_programs())
+    server = Postgres(folder, _find_programs(), durable=durable)
     try:
         server.create()
         yield server

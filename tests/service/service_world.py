@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hunkwise.service.installation import Installations
-from hunkwise.service.job import JobRunner
+from hunkwise.service.job import JobRunner, TokenPort
 from hunkwise.service.mirror import Mirrors
 from hunkwise.service.queue import JobRequest
 from hunkwise.service.settings import ServiceSettings, read_service_settings
@@ -67,12 +67,12 @@ class ServiceWorld:
     def settings(self, database: str = "") -> ServiceSettings:
         return read_service_settings(self.environ(database))
 
-    def runner(self, **more: Any) -> JobRunner:
-        """Returns what runs jobs, with the App's own tokens and real mirrors."""
+    def runner(self, *, tokens: TokenPort | None = None, **more: Any) -> JobRunner:
+        """Returns what runs jobs, with real mirrors, and the App's own tokens if no others are given."""
         settings = self.settings()
         installations = Installations(settings)
         mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations)
-        return JobRunner(settings, installations, mirrors, self.environ(), **more)
+        return JobRunner(settings, tokens or installations, mirrors, self.environ(), **more)
 
     @property
     def jobs(self) -> Path:

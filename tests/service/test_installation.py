@@ -91,21 +91,38 @@ def test_repositories_with_the_key_audit_are_audited(world: AppWorld) -> None:
     sha = first.commit({".github/hunkwise.yml": "version: 1\naudit: {max-model-calls: 5}\n"})
     second.commit({".github/hunkwise.yml": "version: 1\nsummary: full\n"})
     target = AuditTarget(INSTALLATION, "octo/first", sha)
-    assert list(world.installations.audit_targets()) == [target]
+    assert world.installations.audit_targets(INSTALLATION) == [target]
     second.commit({".github/hunkwise.yml": "version: 1\naudits: {}\n"})
-    assert list(world.installations.audit_targets()) == [target]
+    assert world.installations.audit_targets(INSTALLATION) == [target]
     second.commit({".github/hunkwise.yml": "version: 1\naudit: {}\n"})
-    assert len(list(world.installations.audit_targets())) == 2
+    assert len(world.installations.audit_targets(INSTALLATION)) == 2
     for skipped in (world.app.archived, world.app.forks):
         skipped.add("octo/second")
-        assert list(world.installations.audit_targets()) == [target]
+        assert world.installations.audit_targets(INSTALLATION) == [target]
         skipped.clear()
     assert {frozenset(token.permissions.items()) for token in world.app.tokens} == {
-        frozenset({("metadata", "read")}),
         frozenset({("contents", "read")}),
     }
+    assert world.installations.installations() == [INSTALLATION]
     world.app.suspended.add(INSTALLATION)
-    assert list(world.installations.audit_targets()) == []
+    assert world.installations.installations() == []
+
+
+def test_a_repository_that_cannot_be_read_is_not_audited_but_an_outage_ends_the_look(
+    world: AppWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = world.git.values()
+    first.commit({".github/hunkwise.yml": "version: 9\n"})
+    sha = second.commit({".github/hunkwise.yml": "version: 1\naudit: {}\n"})
+    targets = [AuditTarget(INSTALLATION, "octo/second", sha)]
+    assert world.installations.audit_targets(INSTALLATION) == targets
+    assert "Whether octo/first is to be audited is unknown" in caplog.text
+    world.app.repositories["octo/first"].fault(
+        "GET", "/contents/", status=403, headers={"retry-after": "600"}
+    )
+    with pytest.raises(GitHubError) as error:
+        world.installations.audit_targets(INSTALLATION)
+    assert error.value.kind is GitHubErrorKind.RATE_LIMIT
 
 
 def test_deliveries_are_read_page_by_page_until_the_time_of_the_last_look(world: AppWorld) -> None:

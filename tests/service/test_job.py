@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from hunkwise.errors import GitHubError, GitHubErrorKind
+from hunkwise.service.installation import Installations
+from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner
 from hunkwise.service.queue import JobResult
 from tests.end_to_end.world import LINE
 from tests.fakes.model_script import Answer, ModelRequest, Script, always, report
@@ -83,9 +86,83 @@ def test_a_cancelled_job_ends_its_step_and_posts_nothing(world: ServiceWorld) ->
     assert world.reviews() == []
 
 
+class _RefusedTokens:
+    """Fails with one error after another, then with the last one or, if that is None, gives tokens."""
+
+    def __init__(self, world: ServiceWorld, *failures: GitHubErrorKind | None) -> None:
+        self._tokens = Installations(world.settings())
+        self._failures = failures
+        self.attempts = 0
+
+    def token(self, installation: int, repository: str, permissions: Mapping[str, str]) -> str:
+        kind = self._failures[min(self.attempts, len(self._failures) - 1)]
+        self.attempts += 1
+        if kind is not None:
+            raise GitHubError(kind, "GitHub gives no token.")
+        return self._tokens.token(installation, repository, permissions)
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts"),
+    [
+        ([GitHubErrorKind.UNAVAILABLE], 4),
+        ([GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.RATE_LIMIT, GitHubErrorKind.NOT_FOUND], 3),
+        ([GitHubErrorKind.AUTHENTICATION], 1),
+        ([GitHubErrorKind.INVALID], 1),
+    ],
+)
+def test_a_job_asks_again_for_a_token_only_while_github_does_not_answer(
+    world: ServiceWorld, failures: list[GitHubErrorKind], attempts: int
+) -> None:
+    tokens = _RefusedTokens(world, *failures)
+    with pytest.raises(GitHubError, match="GitHub gives no token"):
+        asyncio.run(world.runner(tokens=tokens, pauses=[0.0] * 3).run(1, review_of()))
+    assert tokens.attempts == attempts
+    assert not world.jobs.exists()
+
+
+class _NoMirrors:
+    def prepare(self, repository: str, number: int, token: str) -> Path | None:
+        return None
+
+    def release(self, mirror: Path) -> None:
+        raise AssertionError("none was given")
+
+
+@pytest.mark.parametrize("last", [10, MESSAGE])
+def test_of_a_long_log_the_end_is_kept_without_secrets(world: ServiceWorld, last: int) -> None:
+    program = world.folder / "program" / "hunkwise"
+    program.mkdir(parents=True)
+    (program / "__init__.py").touch()
+    (program / "__main__.py").write_text(
+        "import os\n"
+        f"print('x' * {MAX_LINE + 1})\n"
+        f"for number in range({LOG_LINES + 5}): print(f'line {{number:03d}}', '-' * 90)\n"
+        "print('the token', os.environ['INPUT_GITHUB-TOKEN'])\n"
+        f"print('y' * {last})\n"
+        "raise SystemExit(3)\n"
+    )
+    shown: list[str] = []
+    environ = {**world.environ(), "PYTHONPATH": str(program.parent)}
+    tokens = Installations(world.settings())
+    runner = JobRunner(world.settings(), tokens, _NoMirrors(), environ, lambda _job, line: shown.append(line))
+    result = asyncio.run(runner.run(1, review_of()))
+    assert result.exit_code == 3
+    kept = result.message.splitlines()
+    assert (len(kept), kept[-1]) == (LOG_LINES if last == 10 else 1, "y" * last)
+    assert max(map(len, shown)) < MAX_LINE
+    lines = [line[:8] for line in shown if line.startswith("line ")]
+    assert lines == [f"line {number:03d}" for number in range(LOG_LINES + 5)]
+    assert shown[-2].startswith("the token ")
+    (token,) = world.app.tokens
+    assert token.text not in shown[-2] + result.message
+
+
 def test_a_job_beyond_its_time_limit_is_ended_and_says_so(world: ServiceWorld) -> None:
     world.model.script = always(Answer(delay=60))
-    result = asyncio.run(world.runner(seconds=3.0).run(1, review_of()))
+    tokens = _RefusedTokens(world, GitHubErrorKind.UNAVAILABLE, None)
+    result = asyncio.run(world.runner(tokens=tokens, pauses=[0.0], seconds=3.0).run(1, review_of()))
+    assert tokens.attempts == 2
     killed = result.exit_code == -signal.SIGTERM  # it had not yet begun to handle signals
     assert killed or "The run was stopped before anything was reviewed." in result.message
     assert world.reviews() == []

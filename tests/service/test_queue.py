@@ -13,6 +13,7 @@ import pytest
 from hunkwise.errors import Error
 from hunkwise.service.database import QueueError
 from hunkwise.service.queue import JobQueue, JobRequest, JobResult
+from hunkwise.service.records import PROGRESS_LINE, JobRecords
 from tests.service.postgres import Postgres
 from tests.service.workers import Pulls, idle, review, until, working
 
@@ -34,7 +35,7 @@ def test_a_job_is_run_and_recorded_whatever_its_payload_holds(database: str) -> 
             await idle(queue)
             await queue.request(review(2))
             await idle(queue)
-            failed, found = await queue.finished()
+            failed, found = await JobRecords(queue).finished()
             assert (found.exit_code, found.status, found.outputs, found.message) == (
                 1,
                 "failure",
@@ -109,21 +110,21 @@ def test_waiting_jobs_are_coalesced_and_cancelled_and_running_ones_are_ended(dat
             waiting = await queue.request(review())
             assert waiting is not None
             assert await queue.request(review()) is None
-            assert [(job.id, job.status) for job in await queue.waiting_and_running()] == [
+            assert [(job.id, job.status) for job in await JobRecords(queue).waiting_and_running()] == [
                 (running, "doing"),
                 (waiting, "todo"),
             ]
-            depth = await queue.depth()
+            depth = await JobRecords(queue).depth()
             assert (depth["waiting"], depth["running"]) == (1, 1)
             assert depth["oldest"] > 0
 
             assert await queue.deliver("closed", None, cancels=review())
-            assert [job.id for job in await queue.waiting_and_running()] == [running]
+            assert [job.id for job in await JobRecords(queue).waiting_and_running()] == [running]
             assert await queue.cancel(running)
             await idle(queue)
             assert not await queue.cancel(running)
             assert not await queue.cancel(10**6)
-            (ended,) = await queue.finished()
+            (ended,) = await JobRecords(queue).finished()
             assert (ended.id, ended.status, ended.number) == (running, "cancelled", 1)
 
     asyncio.run(main())
@@ -177,7 +178,7 @@ def test_the_job_of_a_dead_worker_is_requested_once_by_all_others(
             if newer:
                 await one.request(review())
             await asyncio.gather(*(queue.rescue() for queue in (one, other, one, other)))
-            statuses = [job.status for job in await one.waiting_and_running()]
+            statuses = [job.status for job in await JobRecords(one).waiting_and_running()]
             assert statuses == ["todo"]
             assert await one.rescue() == 0
         async with working(database, pulls) as queue:
@@ -196,7 +197,7 @@ def test_the_job_of_a_dead_worker_that_was_to_be_ended_is_not_done(database: str
             _take_and_die(database)
             assert await queue.cancel(number)
             assert await queue.rescue() == 1
-            assert await queue.waiting_and_running() == ()
+            assert await JobRecords(queue).waiting_and_running() == ()
 
     asyncio.run(main())
 
@@ -254,6 +255,10 @@ def test_a_job_outlives_a_restart_of_the_database_and_the_worker_goes_on(
     assert len(pulls.started) == 2
 
 
+async def _depth(queue: JobQueue) -> object:
+    return await JobRecords(queue).depth()
+
+
 def test_what_is_wrong_with_a_database_is_reported(postgres: Postgres, database: str) -> None:
     absent = database.replace("postgresql://postgres@", "postgresql://nobody-here@")
     no_server = "postgresql://127.0.0.1:9/hunkwise"
@@ -266,8 +271,8 @@ def test_what_is_wrong_with_a_database_is_reported(postgres: Postgres, database:
 
     async def main() -> list[str]:
         return [
-            await fault(absent, JobQueue.depth),
-            await fault(no_server, JobQueue.depth),
+            await fault(absent, _depth),
+            await fault(no_server, _depth),
             await fault(postgres.empty_database(), lambda queue: queue.request(review())),
             await fault(postgres.empty_database(), JobQueue.rescue),
         ]
@@ -302,8 +307,8 @@ def test_what_is_older_than_a_month_is_deleted(database: str) -> None:
                 if number == 1:
                     _age_everything(database, days=31)
             await queue.forget()
-            assert [job.number for job in await queue.finished()] == [2]
-            (row,) = await queue.cost_by_day()
+            assert [job.number for job in await JobRecords(queue).finished()] == [2]
+            (row,) = await JobRecords(queue).cost_by_day()
             assert (row["repository"], row["jobs"], row["calls"], row["credits"]) == ("octo/repo", 1, 3, 0.5)
             assert [await queue.deliver(str(number), None) for number in (1, 2)] == [True, False]
 
@@ -323,6 +328,30 @@ def _age_everything(database: str, days: int) -> None:
             connection.execute(
                 f"UPDATE {table} SET {column} = {column} - make_interval(days => {days})".encode()
             )
+
+
+def test_the_progress_of_running_jobs_is_kept_as_long_as_they_run(database: str) -> None:
+    async def main() -> list[str]:
+        pulls = Pulls(seconds=1.0)
+        async with working(database, pulls) as queue:
+            records = JobRecords(queue)
+            number = await queue.request(review())
+            assert number is not None
+            await until(lambda: bool(pulls.running))
+            shown = []
+            for line in ("Reading", "Reviewing part 1 \0 of 2 " + "x" * PROGRESS_LINE):
+                await records.store_progress({number: line, number + 1_000: "another"})
+                await queue.forget()
+                shown += [job.message for job in await records.waiting_and_running()]
+            await idle(queue)
+            await queue.forget()
+            assert await queue.query("SELECT * FROM hunkwise_progress") == []
+            return shown
+
+    first, second = asyncio.run(main())
+    assert first == "Reading"
+    assert second.startswith("Reviewing part 1  of 2 xxx")
+    assert len(second) == PROGRESS_LINE - 1  # without the NUL, which PostgreSQL does not take
 
 
 def test_a_cursor_is_kept(database: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from hunkwise.service.process import ProcessParts, run_service
 from hunkwise.service.queue import JobQueue
+from hunkwise.service.records import JobRecords
 from tests.end_to_end.world import wait_until
 from tests.fakes.command_line import ROOT, Printed, run
 from tests.fakes.github_app import INSTALLATION
@@ -112,10 +113,13 @@ def test_a_deploy_in_the_middle_of_a_review_loses_nothing(world: ServiceWorld, d
             await queue.request(review_of())
             working = asyncio.create_task(run_service(world.settings(database), parts, world.environ()))
             await until(lambda: world.model.in_flight == 1)
+            while not (running := await JobRecords(queue).waiting_and_running())[0].message:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.05)
+            assert "GITHUB_TOKEN" not in running[0].message
             os.kill(os.getpid(), signal.SIGTERM)
             await working
             assert world.processes() == []
-            assert [job.status for job in await queue.waiting_and_running()] == ["todo"]
+            assert [job.status for job in await JobRecords(queue).waiting_and_running()] == ["todo"]
         world.model.script = reviewing
         await work_until_idle(world, database)
 

@@ -16,6 +16,7 @@ import pytest
 
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.queue import JobQueue, JobRequest
+from hunkwise.service.records import JobRecords
 from hunkwise.service.status import bars, by_repository
 from hunkwise.service.web import make_web
 from tests.service.webhook_sender import basic, serve_with, settings
@@ -55,14 +56,16 @@ def test_repositories_with_the_most_calls_are_listed() -> None:
     assert found[0] == {"repository": "acme/r11", "jobs": 2, "calls": 22, "credits": 1.0}
 
 
-def fill(database: str) -> dict[int, str]:
-    """Queues a waiting job and a running one, and records finished ones; returns the progress of the running one."""
+def fill(database: str) -> None:
+    """Queues a waiting job and a running one with progress, and records finished ones."""
 
     async def request() -> list[int]:
         async with JobQueue(database).opened() as queue:
             review = JobRequest("review", "acme/shop", 9, "pull_request", {}, 5)
             command = JobRequest("command", "acme/shop", 9, "issue_comment", {}, 6, "comment:1")
-            return [await queue.request(job) or 0 for job in (review, command)]
+            numbers = [await queue.request(job) or 0 for job in (review, command)]
+            await JobRecords(queue).store_progress({numbers[0]: f"Reviewing part 2 of 3 {HOSTILE}"})
+            return numbers
 
     running, _ = asyncio.run(request())
     now = datetime.now(UTC)
@@ -78,7 +81,6 @@ def fill(database: str) -> dict[int, str]:
                 " outputs, message) VALUES (%s, 'review', 'acme/shop', 4, %s, %s, %s, %s, %s, %s)",
                 [number, now - timedelta(minutes=4), now, code, conclusion, outputs, message],
             )
-    return {running: f"Reviewing part 2 of 3 {HOSTILE}"}
 
 
 def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -98,8 +100,9 @@ def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.browser
 def test_the_page_shows_jobs_and_runs_nothing_of_theirs(database: str, tmp_path: Path) -> None:
-    progress, queue = fill(database), JobQueue(database)
-    app = make_web(settings(database, password="secret"), queue, ServiceMetrics(), lambda: progress)
+    fill(database)
+    queue = JobQueue(database)
+    app = make_web(settings(database, password="secret"), queue, ServiceMetrics())
     with serve_with(queue, ("/", app)) as web:
         shown = chromium(tmp_path, "--dump-dom", web.url.replace("://", "://hunkwise:secret@") + "/")
     finished = ["review", "acme/shop#4", "4 min"]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from hunkwise.service.queue import WORKER_WAIT, JobQueue, JobRequest, JobResult
+from hunkwise.service.records import JobRecords
 
 HEARTBEAT = 1.0
 """Seconds; ten in the service."""
@@ -86,5 +87,5 @@ async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
 async def idle(queue: JobQueue, seconds: float = 30.0) -> None:
     """Waits until no job waits or runs. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while await queue.waiting_and_running():  # noqa: ASYNC110  # the database has no event for it
+        while await JobRecords(queue).waiting_and_running():  # noqa: ASYNC110  # the database has no event for it
             await asyncio.sleep(0.05)

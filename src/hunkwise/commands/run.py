@@ -14,8 +14,15 @@ from typing import TypeVar
 
 from hunkwise.commands.journal import Journal
 from hunkwise.commands.signals import Signals, quiet_loop
-from hunkwise.copilot.connection import CopilotConnection, connected, not_offered, preflight, provider_config
-from hunkwise.copilot.session import Copilot, ModelSource
+from hunkwise.copilot.connection import (
+    CopilotConnection,
+    connect_sidecar,
+    not_offered,
+    preflight,
+    provider_config,
+)
+from hunkwise.copilot.pool import open_servers
+from hunkwise.copilot.session import ConnectionSource, Copilot, ModelSource
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.model import Deadline, Deadlines
 from hunkwise.domain.review import Review
@@ -78,8 +85,8 @@ class ReviewRun:
                 enable_collection()
                 if not prepared.asks:
                     return nothing_to_ask(ready.request, prepared, time.monotonic() - self.started)
-                connection = await self._within(interrupted, opening, "the Copilot CLI was being reached")
-                model = await self._model(connection, ready)
+                servers = await self._within(interrupted, opening, "the Copilot CLI was being reached")
+                model = await self._model(servers, ready)
                 hooks = RunHooks(
                     self.journal,
                     self.progress,
@@ -93,21 +100,16 @@ class ReviewRun:
                 opening.cancel()
                 await asyncio.gather(opening, return_exceptions=True)
 
-    async def _open(self, stack: AsyncExitStack) -> CopilotConnection:
+    async def _open(self, stack: AsyncExitStack) -> ConnectionSource:
         return await stack.enter_async_context(
-            connected(self.backend.where, copilot=self.backend.provider is None)
+            open_servers(self.backend.where, copilot=self.backend.provider is None)
         )
 
-    async def _model(self, connection: CopilotConnection, ready: ReviewInput) -> Copilot:
-        config = ready.request.config
-        offered = None
-        if self.backend.provider is None:
-            # Costs no request: the SDK caches the list of models.
-            offered = await preflight(connection, config.model_order)
-        provider = provider_config(self.backend.provider) if self.backend.provider else None
+    async def _model(self, servers: ConnectionSource, ready: ReviewInput) -> Copilot:
+        source = await _model_source(servers, self.backend.provider, ready.request.config.model_order)
         return Copilot(
-            connection,
-            ModelSource(provider, offered),
+            servers,
+            source,
             ready.code,
             Deadline(self.deadlines.asking_ends, time.monotonic),
         )
@@ -141,12 +143,22 @@ class AnswerRun:
         provider = self.backend.provider
         config = self.request.config
         with quiet_loop(self.signals) as interrupted:
-            async with connected(self.backend.where, copilot=provider is None) as connection:
-                offered = await preflight(connection, config.model_order) if provider is None else None
-                source = ModelSource(provider_config(provider) if provider else None, offered)
+            async with open_servers(self.backend.where, copilot=provider is None) as servers:
+                source = await _model_source(servers, provider, config.model_order)
                 deadline = Deadline(self.deadlines.asking_ends, time.monotonic)
-                model = Copilot(connection, source, self.request.code, deadline)
+                model = Copilot(servers, source, self.request.code, deadline)
                 return await answer(self.request, model, interrupted)
+
+
+async def _model_source(
+    servers: ConnectionSource, provider: Provider | None, models: Sequence[str | None]
+) -> ModelSource:
+    """Raises ModelError if Copilot offers none of the models."""
+    if provider is not None:
+        return ModelSource(provider_config(provider))
+    async with servers.lease() as connection:
+        # Costs no request: the SDK caches the list of models.
+        return ModelSource(None, await preflight(connection, models))
 
 
 def enable_collection() -> None:
@@ -179,7 +191,7 @@ async def connect_models(
 
     Raises ModelError where the CLI does not answer, or Copilot does not offer a model or a judge.
     """
-    async with connected(sidecar, copilot=provider is None) as connection:
+    async with connect_sidecar(sidecar, copilot=provider is None) as connection:
         if provider is not None:
             source = ModelSource(provider_config(provider))
             yield tuple(LiveModels(connection, source, settings) for settings in runs)

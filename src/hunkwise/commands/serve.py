@@ -6,18 +6,18 @@ import argparse
 import asyncio
 import gc
 import json
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from hunkwise.commands.messages import print_line
 from hunkwise.domain.review import ExitCode
-from hunkwise.domain.text import plain
 from hunkwise.errors import SettingsError
 from hunkwise.service.database import no_tables_error, start_embedded
 from hunkwise.service.installation import Installations
 from hunkwise.service.process import ListenAddress, ProcessParts, configure_log, run_service
-from hunkwise.service.queue import JobQueue, JobRecord
+from hunkwise.service.queue import JobQueue
+from hunkwise.service.records import JobRecord, JobRecords
 from hunkwise.service.settings import read_database_settings, read_service_settings
 
 _T = TypeVar("_T")
@@ -42,20 +42,22 @@ def service(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     """Runs `hunkwise service migrate|check|jobs|cancel`. Raises SettingsError, QueueError and GitHubError."""
     match arguments.part:
         case "migrate":
-            created = _with_queue(environ, lambda queue: queue.migrate())
-            _print_line("The tables were created." if created else "The tables are there.")
+            created = with_queue(environ, lambda queue: queue.migrate())
+            print_line("The tables were created." if created else "The tables are there.")
         case "check":
             return _check(environ)
         case "jobs":
-            _print_jobs(_with_queue(environ, lambda queue: queue.waiting_and_running()), arguments.format)
+            _print_jobs(
+                with_queue(environ, lambda queue: JobRecords(queue).waiting_and_running()), arguments.format
+            )
         case _:
-            if not _with_queue(environ, lambda queue: queue.cancel(arguments.job)):
+            if not with_queue(environ, lambda queue: queue.cancel(arguments.job)):
                 raise SettingsError([f"No job {arguments.job} waits or runs: see `hunkwise service jobs`."])
-            _print_line(f"Job {arguments.job} is cancelled.")
+            print_line(f"Job {arguments.job} is cancelled.")
     return ExitCode.REVIEWED
 
 
-def _with_queue(environ: Mapping[str, str], act: Callable[[JobQueue], Awaitable[_T]]) -> _T:
+def with_queue(environ: Mapping[str, str], act: Callable[[JobQueue], Awaitable[_T]]) -> _T:
     """Connects to the database that the environment names, else to the embedded one. Raises QueueError."""
     url, data = read_database_settings(environ)
 
@@ -71,17 +73,17 @@ def _with_queue(environ: Mapping[str, str], act: Callable[[JobQueue], Awaitable[
 def _check(environ: Mapping[str, str]) -> ExitCode:
     """Checks the settings, the database and the App, and prints what is wrong with the last."""
     settings = read_service_settings(environ)
-    _print_line("The settings are valid.")
+    print_line("The settings are valid.")
 
     async def is_ready(queue: JobQueue) -> bool:
         return await queue.is_ready()
 
-    if not _with_queue(environ, is_ready):
+    if not with_queue(environ, is_ready):
         raise no_tables_error()
-    _print_line("The database has all tables.")
+    print_line("The database has all tables.")
     if faults := Installations(settings).faults():
         raise SettingsError(faults)
-    _print_line("The App has the permissions and webhooks that it needs.")
+    print_line("The App has the permissions and webhooks that it needs.")
     return ExitCode.REVIEWED
 
 
@@ -89,19 +91,12 @@ def _print_jobs(jobs: Sequence[JobRecord], kind: str) -> None:
     if kind == "json":
         names = ("id", "status", "kind", "repository", "number")
         rows = [{**{name: getattr(job, name) for name in names}, "at": job.at.isoformat()} for job in jobs]
-        _print_line(json.dumps(rows, indent=1))
+        print_line(json.dumps(rows, indent=1))
         return
     now = datetime.now(UTC)
     for job in jobs:
         status = "waiting" if job.status == "todo" else "running"
         what = f"{job.repository}#{job.number}" if job.number else job.repository
-        _print_line(
-            f"{job.id:>8}  {status}  {job.kind:<7}  {(now - job.at).total_seconds():>7,.0f} s  {what}"
-        )
+        print_line(f"{job.id:>8}  {status}  {job.kind:<7}  {(now - job.at).total_seconds():>7,.0f} s  {what}")
     if not jobs:
-        _print_line("No job waits or runs.")
-
-
-def _print_line(text: str) -> None:
-    """Prints a line to standard output, without control characters."""
-    sys.stdout.write(f"{plain(text)}\n")
+        print_line("No job waits or runs.")

@@ -103,7 +103,7 @@ def _model_inputs(options: SetupOptions) -> dict[str, str]:
         case "token":
             return {"copilot-token": secret, **models}
         case "running-cli":
-            comment = "several, separated by commas, are tried in turn"
+            comment = "several, separated by commas, share the questions"
             return {"copilot-url": f"{url} # {comment}", "copilot-connection-token": secret, **models}
         case "openai":
             comment = "" if options.url else " # or another server with the same API"

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -58,15 +58,28 @@ class BoundedMessages:
     A call that waits for that message ends by its own timeout.
     """
 
-    def __init__(self, stream: ByteStream, max_message: int = MAX_MESSAGE) -> None:
+    def __init__(
+        self, stream: ByteStream, max_message: int = MAX_MESSAGE, ended: Callable[[], object] = lambda: None
+    ) -> None:
+        """`ended` is called, in the thread that reads, at the end of the connection."""
         self._stream = stream
         self._max_message = max_message
+        self._ended = ended
         self.read_from = False
         """Whether the SDK has read anything through this object."""
 
     def readline(self) -> bytes:
         """Returns a header line; empty at the end of the connection."""
         self.read_from = True
+        line = b""
+        try:
+            line = self._next_header()
+        finally:
+            if not line:
+                self._ended()
+        return line
+
+    def _next_header(self) -> bytes:
         while True:
             line = self._stream.readline(_HEADER_BYTES)
             header = _HEADER.fullmatch(line)
@@ -81,9 +94,15 @@ class BoundedMessages:
                     return b""
                 size -= len(chunk)
 
-    def read(self, count: int) -> bytes | None:
+    def read(self, count: int) -> bytes:
         """Returns part of the message, as a socket does."""
-        return self._stream.read(min(count, _CHUNK))
+        part = b""
+        try:
+            part = self._stream.read(min(count, _CHUNK)) or b""
+        finally:
+            if not part:
+                self._ended()
+        return part
 
 
 class BoundedClient(CopilotClient):
@@ -96,6 +115,8 @@ class BoundedClient(CopilotClient):
         self._max_message = max_message
         self._messages: BoundedMessages | None = None
         self._transport: Any = None
+        self.on_end: Callable[[], object] = lambda: None
+        """Is called, in another thread, when the connection has ended."""
         runtime = RuntimeConnection.for_uri(str(address), connection_token=address.connection_token)
         super().__init__(connection=runtime, mode="empty")
 
@@ -107,7 +128,9 @@ class BoundedClient(CopilotClient):
     def _process(self, transport: Any) -> None:
         self._transport = transport
         if hasattr(transport, "stdout"):
-            self._messages = transport.stdout = BoundedMessages(transport.stdout, self._max_message)
+            self._messages = transport.stdout = BoundedMessages(
+                transport.stdout, self._max_message, lambda: self.on_end()
+            )
         _disable_nagle(getattr(transport, "_socket", None))
 
     def check_bound(self) -> None:
@@ -163,13 +186,15 @@ class Heartbeat:
 
 
 _DEFAULT_HEARTBEAT = Heartbeat()
+SESSION_PREFIX: Final = "hunkwise-"
+"""Of the ids of our sessions: a server may have sessions of other programs."""
 
 
 class CopilotConnection:
     """A connected client. `lost` is a future that gets the error when the connection is lost."""
 
     def __init__(
-        self, client: CopilotClient, cli_version: str, sidecar: Sidecar | None, heartbeat: Heartbeat
+        self, client: BoundedClient, cli_version: str, sidecar: Sidecar | None, heartbeat: Heartbeat
     ) -> None:
         self.client = client
         self.cli_version = cli_version
@@ -182,11 +207,23 @@ class CopilotConnection:
     def watch(self) -> None:
         """Starts monitoring the connection, and the process if it is ours."""
         self._watchers.append(asyncio.create_task(self._ping_regularly()))
-        if self._sidecar is not None:
+        if self._sidecar is not None:  # its end says more than that of the connection
             self._watchers.append(asyncio.create_task(self._watch_process(self._sidecar)))
+        else:
+            loop = asyncio.get_running_loop()
+            self.client.on_end = lambda: _call_in(
+                loop, lambda: self.give_up(_lost_error("connection closed"))
+            )
+
+    @asynccontextmanager
+    async def lease(self, *, seconds: float = 0.0) -> AsyncIterator[CopilotConnection]:  # noqa: ARG002  # as ServerPool
+        """Provides this connection, as a pool of servers provides one of several. Raises ModelError if it is lost."""
+        if self.lost.done():
+            raise self.lost.result()
+        yield self
 
     async def _watch_process(self, sidecar: Sidecar) -> None:
-        self._set_lost(await sidecar.exited())
+        self.give_up(await sidecar.exited())
 
     async def _ping_regularly(self) -> None:
         """Pings the CLI: one that is suspended, or on another machine, can end without closing the connection."""
@@ -196,12 +233,11 @@ class CopilotConnection:
                 async with asyncio.timeout(self._heartbeat.patience):
                     await self.client.ping()
             except (TimeoutError, *SDK_ERRORS) as error:
-                reason = "no answer" if isinstance(error, TimeoutError) else str(error)
-                message = f"The Copilot CLI does not answer any more ({reason})."
-                self._set_lost(fault(ModelKind.SIDECAR, message, provider=False))
+                self.give_up(_lost_error("no answer" if isinstance(error, TimeoutError) else str(error)))
                 return
 
-    def _set_lost(self, error: ModelError) -> None:
+    def give_up(self, error: ModelError) -> None:
+        """Ends all that waits for the connection with this error."""
         if not self.lost.done():
             self.lost.set_result(error)
 
@@ -220,21 +256,14 @@ class CopilotConnection:
         await _close(self.client)
 
 
-async def connect_to_first(
-    addresses: Sequence[Address], heartbeat: Heartbeat = _DEFAULT_HEARTBEAT
-) -> CopilotConnection:
-    """Connects to the first address that answers `get_status`. Raises ModelError (SIDECAR) with every reason."""
-    reasons = []
-    for address in addresses:
-        try:
-            return await connect(BoundedClient(address), None, heartbeat)
-        except ModelError as error:
-            reasons.append(f"{address}: {error.message}")
-    raise ModelError(
-        ModelKind.SIDECAR,
-        "No Copilot CLI answers at copilot-url. " + " ".join(reasons),
-        "Start one with `copilot --headless --port PORT`, and set copilot-connection-token to its token.",
-    )
+def _lost_error(reason: str) -> ModelError:
+    message = f"The Copilot CLI does not answer any more ({reason})."
+    return fault(ModelKind.SIDECAR, message, provider=False)
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(act)
 
 
 async def connect(
@@ -328,15 +357,12 @@ async def _connect_own(sidecar: Sidecar) -> CopilotConnection:
 
 
 @asynccontextmanager
-async def connected(where: Sidecar | Sequence[Address], *, copilot: bool) -> AsyncIterator[CopilotConnection]:
-    """Provides a connection to our sidecar, or to the first of several addresses that answers.
+async def connect_sidecar(sidecar: Sidecar, *, copilot: bool) -> AsyncIterator[CopilotConnection]:
+    """Provides a connection to our sidecar.
 
     `copilot`: Copilot is the provider, so its token is verified before anything is spent. Raises ModelError.
     """
-    if isinstance(where, Sidecar):
-        connection = await _connect_own(where)
-    else:
-        connection = await connect_to_first(where)
+    connection = await _connect_own(sidecar)
     try:
         if copilot:
             await preflight(connection, ())

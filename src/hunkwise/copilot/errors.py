@@ -132,6 +132,8 @@ _CHECK_NETWORK: dict[bool, _Hints] = {
     False: ("Look at the network, the proxy and the firewall, then run it again.",),
 }
 """By whether the model is that of a user's provider."""
+_GONE = re.compile(r"not connected|SERVER_SHUTTING_DOWN", re.I)
+"""Texts of the SDK, and of a CLI that ends."""
 _CLI_WORDS = re.compile(
     r"JSON-RPC Error -?\d+: (Request \S+ failed with message: )?|\s*Check your COPILOT_PROVIDER_\w+[^.]*\."
 )
@@ -173,7 +175,7 @@ def _kind(status: int | None, text: str) -> ModelKind:
 
 def from_sdk(error: Exception, *, provider: bool) -> ModelError:
     """Returns the error for an exception of the SDK."""
-    if isinstance(error, ProcessExitedError) or "not connected" in str(error).lower():
+    if isinstance(error, ProcessExitedError) or _GONE.search(str(error)):
         return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {str(error)[:400]}.", provider=provider)
     return from_status(None, str(error)[:_MAX_TEXT], provider=provider)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import uuid
 from collections.abc import Collection, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from copilot import CopilotSession
 from copilot.generated.rpc import PermissionDecisionReject
@@ -22,7 +25,7 @@ from copilot.session_events import (
 )
 from copilot.tools import Tool
 
-from hunkwise.copilot.connection import CopilotConnection, not_offered
+from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection, not_offered
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk, from_status
 from hunkwise.copilot.tools import report_tool, repository_tools
 from hunkwise.domain.model import Budget, Deadline, Question
@@ -187,7 +190,17 @@ _NUDGE = (
 _NO_MCP_SERVERS = ["github-mcp-server", "githubiq"]
 
 
+_MOST_SERVERS: Final = 3
+"""How often a question is asked in all, if its server is lost each time."""
 _T = TypeVar("_T")
+
+logger = logging.getLogger(__name__)
+
+
+class ConnectionSource(Protocol):
+    """A connection, or a pool of servers; see `pool.ServerPool.lease`."""
+
+    def lease(self, *, seconds: float = ...) -> AbstractAsyncContextManager[CopilotConnection]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +216,16 @@ class ModelSource:
 
 
 class Copilot:
-    """Asks questions over one connection, within the run's deadline and budget, and sums up their cost."""
+    """Asks questions, within the run's deadline and budget, and sums up their cost."""
 
     def __init__(
         self,
-        connection: CopilotConnection,
+        connections: ConnectionSource,
         source: ModelSource,
         code: ReadableCode,
         deadline: Deadline,
     ) -> None:
-        self._connection = connection
+        self._connections = connections
         self._source = source
         self._code = code
         self._deadline = deadline
@@ -227,26 +240,41 @@ class Copilot:
     async def ask(self, question: Question) -> None:
         """Asks the question in a new session, until its tool reports that it is answered.
 
-        Raises ModelError, of kind REFUSED if the model did not report after a second request.
+        If the server is lost meanwhile, it is asked again on another one; what was reported stays. Raises ModelError,
+        of kind REFUSED if the model did not report after a second request.
         """
-        budget, report, offered = question.budget, question.tool, self._source.offered
+        offered = self._source.offered
         if offered is not None and question.model is not None and question.model not in offered:
             raise not_offered((question.model,), offered)
+        for attempt in range(1, _MOST_SERVERS + 1):
+            try:
+                async with self._connections.lease(seconds=self._deadline.remaining) as connection:
+                    await self._ask_once(connection, question)
+                return
+            except ModelError as error:
+                if error.kind is not ModelKind.SIDECAR or attempt == _MOST_SERVERS:
+                    raise
+                if question.tool.answered():
+                    return
+                logger.info("A question is asked again, as its Copilot CLI was lost.")
+
+    async def _ask_once(self, connection: CopilotConnection, question: Question) -> None:
+        budget, report = question.budget, question.tool
         turn = Turn(budget, provider=self._has_provider, report=report.name, impatient=question.impatient)
         reading_tools = repository_tools(self._code, budget, question.reading)
         turn.grant()
         try:
             session = await self._create_session(
-                question, [report_tool(report, turn.another), *reading_tools], turn
+                connection, question, [report_tool(report, turn.another), *reading_tools], turn
             )
             try:
-                await self._run_turn(session, turn, question.prompt)
+                await self._run_turn(connection, session, turn, question.prompt)
                 for message in (_AGAIN, _NUDGE):
                     if not report.answered() and turn.empty is (message is _AGAIN):
                         turn.grant()
-                        await self._run_turn(session, turn, message.format(tool=report.name))
+                        await self._run_turn(connection, session, turn, message.format(tool=report.name))
             finally:
-                await self._end_session(session, turn)
+                await self._end_session(connection, session, turn)
         finally:
             self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
         if not report.answered():
@@ -265,8 +293,11 @@ class Copilot:
     def _has_provider(self) -> bool:
         return self._source.provider is not None
 
-    async def _create_session(self, question: Question, tools: Sequence[Tool], turn: Turn) -> CopilotSession:
-        create = self._connection.client.create_session(
+    async def _create_session(
+        self, connection: CopilotConnection, question: Question, tools: Sequence[Tool], turn: Turn
+    ) -> CopilotSession:
+        create = connection.client.create_session(
+            session_id=f"{SESSION_PREFIX}{uuid.uuid4()}",
             model=question.model,
             provider=self._source.provider,
             tools=list(tools),
@@ -282,19 +313,28 @@ class Copilot:
             disabled_mcp_servers=_NO_MCP_SERVERS,
             streaming=False,
         )
-        return await self._wait_for(create, _CREATE_SECONDS, "The Copilot CLI did not open a session")
+        message = "The Copilot CLI did not open a session"
+        return await self._wait_for(connection, create, _CREATE_SECONDS, message)
 
-    async def _run_turn(self, session: CopilotSession, turn: Turn, prompt: str) -> None:
+    async def _run_turn(
+        self, connection: CopilotConnection, session: CopilotSession, turn: Turn, prompt: str
+    ) -> None:
         async def until_idle() -> None:
             await session.send(encodable(prompt))
             await turn.finished
 
-        await self._wait_for(until_idle(), _QUESTION_SECONDS, "The model did not answer")
+        await self._wait_for(connection, until_idle(), _QUESTION_SECONDS, "The model did not answer")
 
-    async def _wait_for(self, work: Coroutine[Any, Any, _T], limit: float, timeout_message: str) -> _T:
+    async def _wait_for(
+        self,
+        connection: CopilotConnection,
+        work: Coroutine[Any, Any, _T],
+        limit: float,
+        timeout_message: str,
+    ) -> _T:
         """Waits for `work`, the loss of the connection, `limit` seconds or the deadline: whichever is first."""
         task = asyncio.ensure_future(work)
-        lost = self._connection.lost
+        lost = connection.lost
         futures: set[asyncio.Future[Any]] = {task, lost}
         remaining = self._deadline.remaining
         try:
@@ -310,12 +350,12 @@ class Copilot:
         finally:
             task.cancel()
 
-    async def _end_session(self, session: CopilotSession, turn: Turn) -> None:
+    async def _end_session(self, connection: CopilotConnection, session: CopilotSession, turn: Turn) -> None:
         """Aborts a running turn, which the SDK does not do on a timeout, and disconnects the session."""
-        if self._connection.lost.done():
+        if connection.lost.done():
             return
         with contextlib.suppress(TimeoutError, *SDK_ERRORS):
             async with asyncio.timeout(_ABORT_SECONDS):
                 if not turn.idle:
                     await session.abort()
-                await self._connection.forget(session)
+                await connection.forget(session)

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from hunkwise.commands.signals import Signals, quiet_loop, recorded_signals
 from hunkwise.copilot.cli_download import tls_context
-from hunkwise.copilot.connection import CopilotConnection, connected, preflight
+from hunkwise.copilot.connection import CopilotConnection, connect_sidecar, preflight
 from hunkwise.copilot.find_cli import CliCommand, install_hint
 from hunkwise.copilot.isolation import Credential
+from hunkwise.copilot.pool import open_pool
 from hunkwise.copilot.procfs import listens
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.doctor.checks import Check, error_check, fault, ok, unchecked, warning
@@ -50,6 +51,8 @@ class CliStatus:
     """Why the first program was not used; empty if it was."""
     listener: bool | None = None
     """True if the kernel confirms that the port is this process's; None if it cannot, or was not asked."""
+    unreachable: tuple[str, ...] = ()
+    """A sentence for each address of `copilot-url` that does not answer, if another one does."""
     models: tuple[str, ...] = ()
     """The models that Copilot offers; empty if it was not asked."""
     refusal: ModelError | None = None
@@ -63,6 +66,8 @@ def program_checks(seen: CliStatus, cli: str, sdk: str) -> Iterator[Check]:
         yield warning("Program", message, f"{install_hint()} In the image, report it.")
     else:
         yield ok("Program", seen.program)
+    for sentence in seen.unreachable:
+        yield warning("Program", sentence, "Start it, or take it out of copilot-url.")
     if seen.seconds is not None and seen.seconds > _SLOW:
         remedy = "Look at the machine's load and disk; a CLI on PATH unpacks itself at its first start."
         yield warning("Start", f"it took {seen.seconds:.1f} s to listen.", remedy)
@@ -201,11 +206,16 @@ def try_own(
 
 
 def try_running(addresses: Sequence[Address], question: CopilotQuestion) -> CliStatus:
-    """Returns the state of the first CLI that answers. Raises ModelError with all reasons if none does."""
+    """Returns the state of one CLI that answers, and which do not. Raises ModelError with all reasons if none does."""
 
     async def query() -> CliStatus:
-        async with connected(addresses, copilot=False) as connection:
-            return await _query(connection, "one that runs already, at copilot-url", question)
+        async with open_pool(addresses) as pool, pool.lease() as connection:
+            await pool.tried()
+            unreachable = tuple(server.reason for server in pool.servers if not server.up)
+            up = len(addresses) - len(unreachable)
+            which = "one that runs" if len(addresses) == 1 else f"{up} of {len(addresses)} that run"
+            seen = await _query(connection, f"{which} already, at copilot-url", question)
+            return replace(seen, unreachable=unreachable)
 
     with recorded_signals() as signals:
         return _run(query(), signals)
@@ -219,7 +229,7 @@ def _start(
     async def query(started: float) -> CliStatus:
         address = await sidecar.ready()
         seconds = time.monotonic() - started
-        async with connected(sidecar, copilot=False) as connection:
+        async with connect_sidecar(sidecar, copilot=False) as connection:
             seen = await _query(connection, _program_text(command, environ), question)
         listener = listens(sidecar.pid, address.port) if sidecar.pid is not None else None
         return replace(seen, seconds=seconds, listener=listener)

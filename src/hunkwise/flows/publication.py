@@ -206,11 +206,18 @@ class Publication:
         self._ports.announcement.wait()
         now = self._ports.conversation()
         for _ in range(_MAX_WAITS):
-            if not self._ports.announcement.older(now):
+            if not self._ports.announcement.older(now) and not self._lacks_summary(now):
                 break
             self._sleep(_WAIT)
             now = self._ports.conversation()
         return now
+
+    def _lacks_summary(self, now: Conversation) -> bool:
+        """Returns whether a review of ours is there and its summary comment, which is written last, is not yet."""
+        reviewed = (
+            review.body.rpartition("\n")[2] for review in now.reviews if review.commit_sha == now.head_sha
+        )
+        return not self._find_summaries(now) and any(map(is_review_marker, reviewed))
 
     def _reason_not_to_post(self, review: Review, now: Conversation) -> str | None:
         """Returns why the review must not be posted any more; None if it may be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -10,7 +11,6 @@ from datetime import datetime
 from typing import Final
 
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind
-from hunkwise.github.client import GitHub
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.responses import JsonValue
 from hunkwise.github.transport import create_app_token
@@ -31,6 +31,8 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
 COPILOT: Final[Mapping[str, str]] = {"copilot_requests": "write"}
 EVENTS: Final = ("issue_comment", "pull_request", "pull_request_review_comment")
 """The webhooks that the App must subscribe to."""
+TEMPORARY: Final = (GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.RATE_LIMIT)
+"""Failures after which the same request can succeed later."""
 _READ: Final[Mapping[str, str]] = {"contents": "read"}
 _LEVELS: Final = ("none", "read", "write", "admin")
 _HINTS: Final[Mapping[GitHubErrorKind, str]] = {
@@ -86,41 +88,39 @@ class Installations:
             pull = github.get(f"/repos/{repository}/pulls/{number}")
             return pull.text("base.sha"), pull.text("head.sha")
 
-    def repositories(self) -> Iterator[tuple[int, str]]:
-        """Yields installations, each with one of its repositories as `owner/name`, except archived ones and forks.
-
-        GitHub runs no scheduled workflows in those either.
-        """
+    def installations(self) -> list[int]:
+        """Returns the installations that are not suspended."""
         with self._connection() as github:
-            installations = [
+            return [
                 one.number("id")
                 for page in github.pages("/app/installations")
                 for one in page.objects()
                 if one.at("suspended_at").value is None
             ]
-        for installation in installations:
-            token = self._create_token(installation, {"permissions": {"metadata": "read"}})
-            with self._connection(token) as github:
-                for page in github.pages("/installation/repositories"):
-                    for one in page.objects("repositories"):
-                        if not one.truth("archived") and not one.truth("fork"):
-                            yield installation, one.text("full_name")
 
-    def audit_targets(self) -> Iterator[AuditTarget]:
-        """Yields the repositories whose configuration has the key `audit`. One that cannot be read is logged."""
-        for installation, repository in self.repositories():
-            try:
-                token = self.token(installation, repository, _READ)
-                (sha,) = self.shas(repository, 0, token)
-                if self._has_audit(repository, sha, token):
-                    yield AuditTarget(installation, repository, sha)
-            except Error as error:
-                _log.warning("Whether %s is to be audited is unknown: %s", repository, error)
+    def audit_targets(self, installation: int) -> list[AuditTarget]:
+        """Returns an installation's repositories whose configuration has the key `audit`, by a request for each.
 
-    def _has_audit(self, repository: str, sha: str, token: str) -> bool:
-        with closing(GitHub(token, self._settings.api_url, repository, deadline=lambda: _SECONDS)) as github:
-            text = github.file(DEFAULT_CONFIG_PATH, sha)
-        return text is not None and "audit" in parse_config(text, path=DEFAULT_CONFIG_PATH).model_fields_set
+        Archived ones and forks are left out: GitHub runs no scheduled workflows in those either. One that cannot be
+        read is logged.
+        """
+        found = []
+        token = self._create_token(installation, {"permissions": _READ})
+        with self._connection(token) as github:
+            for page in github.pages("/installation/repositories"):
+                for one in page.objects("repositories"):
+                    if one.truth("archived") or one.truth("fork"):
+                        continue
+                    repository = one.text("full_name")
+                    try:
+                        if _has_audit(github, repository):
+                            sha = github.get(f"/repos/{repository}/commits/HEAD").text("sha")
+                            found.append(AuditTarget(installation, repository, sha))
+                    except Error as error:
+                        if isinstance(error, GitHubError) and error.kind in TEMPORARY:
+                            raise
+                        _log.warning("Whether %s is to be audited is unknown: %s", repository, error)
+        return found
 
     def deliveries(self, since: datetime) -> list[HookDelivery]:
         """Returns the deliveries after a time, the newest first, at most 10,000."""
@@ -183,6 +183,18 @@ class Installations:
                 yield connection
         except GitHubError as error:
             raise GitHubError(error.kind, error.message, _HINTS.get(error.kind, error.hint)) from error
+
+
+def _has_audit(github: GitHubConnection, repository: str) -> bool:
+    """Returns whether the configuration on the default branch has the key. Raises GitHubError and SettingsError."""
+    try:
+        file = github.get(f"/repos/{repository}/contents/{DEFAULT_CONFIG_PATH}", {"ref": "HEAD"})
+    except GitHubError as error:
+        if error.kind is GitHubErrorKind.NOT_FOUND:
+            return False
+        raise
+    text = base64.b64decode(file.text("content"))
+    return "audit" in parse_config(text, path=DEFAULT_CONFIG_PATH).model_fields_set
 
 
 def _read_delivery(one: JsonValue) -> HookDelivery:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from hunkwise.actions import read_outputs
+from hunkwise.errors import GitHubError
 from hunkwise.files import PrivateFolder
 from hunkwise.redaction import SecretScan
-from hunkwise.service.installation import COPILOT, PERMISSIONS
+from hunkwise.service.installation import COPILOT, PERMISSIONS, TEMPORARY
 from hunkwise.service.queue import JobRequest, JobResult
 from hunkwise.service.settings import MAX_DEADLINE, ServiceSettings
 from hunkwise.worker import PARENT_VARIABLE
@@ -25,20 +27,23 @@ JOB_SECONDS: Final = MAX_DEADLINE * 60
 """Time limit of a step: its token is valid for an hour."""
 END_SECONDS: Final = 15.0
 """Seconds that a step has to end after SIGTERM, in which it publishes what it found."""
+TOKEN_PAUSES: Final = (5.0, 15.0, 30.0, 60.0, 120.0, *[300.0] * 10)
+"""Seconds between attempts to get a token while GitHub does not answer: almost an hour in all."""
 _LAST_OUTPUT_SECONDS: Final = 2.0
 """Seconds for the rest of its log after its end; a process that it left could keep the log open."""
 _FOLDER_PREFIX: Final = "hunkwise-job-"
-_LOG_LINES: Final = 20
-_MESSAGE: Final = 4_000
+LOG_LINES: Final = 20
+MESSAGE: Final = 4_000
 """Characters of the end of a log that are kept."""
-_LINE: Final = 1 << 20
-"""Bytes of a line of a log; longer ones are skipped."""
+MAX_LINE: Final = 1 << 20
+"""Bytes of a line of a log; of longer ones only the end is read."""
 KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
     "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "OTEL_EXPORTER_OTLP_ENDPOINT",
 )  # fmt: skip
 """Variables of the worker that a child has too; none has a secret of the service."""
+_log = logging.getLogger(__name__)
 
 
 class TokenPort(Protocol):
@@ -62,6 +67,12 @@ class MirrorPort(Protocol):
     def release(self, mirror: Path) -> None: ...
 
 
+class ServersPort(Protocol):
+    """Gives the addresses of the Copilot CLIs that a job may use; see `servers.SharedServers`."""
+
+    def use(self) -> AbstractAsyncContextManager[tuple[str, ...]]: ...
+
+
 class JobRunner:
     """Runs the jobs of one worker."""
 
@@ -73,38 +84,68 @@ class JobRunner:
         environ: Mapping[str, str],
         progress: Callable[[int, str], None] = lambda _job, _line: None,
         *,
+        servers: ServersPort | None = None,
         seconds: float = JOB_SECONDS,
+        pauses: Sequence[float] = TOKEN_PAUSES,
     ) -> None:
-        """`progress` is called with the number of a job and each line of its log. `seconds`: of one step."""
+        """`progress` is called with the number of a job and each line of its log. `seconds`: of one step.
+
+        `servers`: None if no Copilot CLIs run already. `pauses`: seconds between two attempts to get a token.
+        """
         self._settings = settings
         self._tokens = tokens
         self._mirrors = mirrors
         self._environ = environ
         self._progress = progress
+        self._servers = servers
         self._seconds = seconds
+        self._pauses = pauses
 
     async def run(self, number: int, job: JobRequest) -> JobResult:
         """Runs the step to its end. Raises GitHubError if there is no token. If cancelled, it ends the step first.
 
         Call it in the main thread: the kernel kills the step when the thread that started it ends.
         """
-        token = await self._token(job, PERMISSIONS[job.kind])
-        copilot_token = self._settings.copilot_token
-        if self._settings.uses_app_for_copilot:
-            copilot_token = await self._token(job, COPILOT)  # its own: the CLI must not have one that writes
-        async with self._mirror(job, token) as mirror:
+        tokens = await self._get_tokens(job)  # before: it can wait for long
+        async with self._servers.use() if self._servers else nullcontext(()) as addresses:
+            return await self._run_on(addresses, number, job, tokens)
+
+    async def _run_on(
+        self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
+    ) -> JobResult:
+        """`addresses`: of the Copilot CLIs that answer; empty if the step starts one, or none is needed."""
+        async with self._mirror(job, tokens.github) as mirror:
             jobs = self._settings.data / "jobs"
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX, jobs)
             try:
-                return await self._run_step(
-                    number, job, StepTokens(token, copilot_token), mirror, folder.path
-                )
+                environment = self._environment(job, tokens, mirror, folder.path)
+                if addresses:
+                    environment["INPUT_COPILOT-URL"] = ",".join(addresses)
+                return await self._run_step(number, tokens, environment, folder.path)
             finally:
                 await asyncio.to_thread(folder.wipe)
 
-    async def _token(self, job: JobRequest, permissions: Mapping[str, str]) -> str:
-        return await asyncio.to_thread(self._tokens.token, job.installation, job.repository, permissions)
+    async def _get_tokens(self, job: JobRequest) -> StepTokens:
+        """Waits while GitHub does not answer: without a token the review would be lost. Raises GitHubError."""
+        for pause in self._pauses:
+            try:
+                return await self._try_tokens(job)
+            except GitHubError as error:
+                if error.kind not in TEMPORARY:
+                    raise
+                _log.warning("A job on %s waits for GitHub: %s", job.repository, error)
+            await asyncio.sleep(pause)
+        return await self._try_tokens(job)
+
+    async def _try_tokens(self, job: JobRequest) -> StepTokens:
+        async def token(permissions: Mapping[str, str]) -> str:
+            return await asyncio.to_thread(self._tokens.token, job.installation, job.repository, permissions)
+
+        github = await token(PERMISSIONS[job.kind])
+        if self._settings.uses_app_for_copilot:
+            return StepTokens(github, await token(COPILOT))  # its own: the CLI must not have one that writes
+        return StepTokens(github, self._settings.copilot_token)
 
     @asynccontextmanager
     async def _mirror(self, job: JobRequest, token: str) -> AsyncIterator[Path | None]:
@@ -121,7 +162,7 @@ class JobRunner:
             self._mirrors.release(mirror)
 
     async def _run_step(
-        self, number: int, job: JobRequest, tokens: StepTokens, mirror: Path | None, folder: Path
+        self, number: int, tokens: StepTokens, environment: Mapping[str, str], folder: Path
     ) -> JobResult:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -129,16 +170,19 @@ class JobRunner:
             "-m",
             "hunkwise",
             "action",
-            env=self._environment(job, tokens, mirror, folder),
+            env=environment,
             cwd=folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            limit=_LINE,
+            limit=MAX_LINE,
             start_new_session=True,
         )
-        log: deque[str] = deque(maxlen=_LOG_LINES)
-        following = asyncio.create_task(self._follow(number, process, log))
+        log: deque[str] = deque(maxlen=LOG_LINES)
+        scan = SecretScan([*tokens, *self._settings.secrets])
+        following = asyncio.create_task(
+            self._follow(process, log, lambda line: self._progress(number, scan.redacted(line)))
+        )
         try:
             await _ended(process, self._seconds)
         finally:
@@ -146,11 +190,15 @@ class JobRunner:
             await asyncio.wait([following], timeout=_LAST_OUTPUT_SECONDS)
             following.cancel()
         outputs = read_outputs((folder / "output").read_text("utf-8", "replace"))
-        message = "" if process.returncode == 0 else "\n".join(log)[-_MESSAGE:]
-        redacted = SecretScan([*tokens, *self._settings.secrets]).redacted(message)
-        return JobResult(process.returncode or 0, outputs.get("conclusion", ""), outputs, redacted)
+        message = "" if process.returncode == 0 else "\n".join(log)[-MESSAGE:]
+        return JobResult(
+            process.returncode or 0, outputs.get("conclusion", ""), outputs, scan.redacted(message)
+        )
 
-    async def _follow(self, number: int, process: asyncio.subprocess.Process, log: deque[str]) -> None:
+    @staticmethod
+    async def _follow(
+        process: asyncio.subprocess.Process, log: deque[str], progress: Callable[[str], None]
+    ) -> None:
         """Reads the step's output to its end, into `log`."""
         assert process.stdout is not None, "it is a pipe"
         while True:
@@ -162,7 +210,7 @@ class JobRunner:
                 break
             line = raw.decode("utf-8", "replace").rstrip()
             log.append(line)
-            self._progress(number, line)
+            progress(line)
 
     def _environment(
         self, job: JobRequest, tokens: StepTokens, mirror: Path | None, folder: Path

@@ -9,6 +9,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hunkwise.service.queue import JobRequest, JobResult
+from hunkwise.service.servers import SharedServers
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _UNITS: Final = {
@@ -51,6 +52,19 @@ class ServiceMetrics:
             "hunkwise_oldest_waiting_seconds", "Age of the oldest waiting job.", registry=self.registry
         )
 
+        self.server_up = Gauge(
+            "hunkwise_copilot_server_up",
+            "1 if the Copilot CLI answers and is not drained.",
+            ("server",),
+            registry=self.registry,
+        )
+        self.server_busy = Gauge(
+            "hunkwise_copilot_server_busy",
+            "Jobs and requests of this process that may use the Copilot CLI.",
+            ("server",),
+            registry=self.registry,
+        )
+
     def finish(self, job: JobRequest, result: JobResult, seconds: float) -> None:
         """Counts a finished job."""
         self.jobs.labels(job.kind, str(result.exit_code)).inc()
@@ -64,6 +78,14 @@ class ServiceMetrics:
         self.waiting.set(depth.get("waiting", math.nan))
         self.running.set(depth.get("running", math.nan))
         self.oldest.set(depth.get("oldest", math.nan))
+
+    def set_servers(self, servers: SharedServers) -> None:
+        """Sets the gauges of the Copilot CLIs."""
+        busy = servers.busy()
+        for server in servers.pool.servers:
+            name = str(server.address)
+            self.server_up.labels(name).set(server.up and not server.drained)
+            self.server_busy.labels(name).set(busy[name])
 
     def text(self) -> bytes:
         """Returns all metrics."""

@@ -11,11 +11,11 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -35,8 +35,10 @@ from hunkwise.service.queue import (
     JobRequest,
     JobResult,
 )
+from hunkwise.service.records import JobRecords
+from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
-from hunkwise.service.upkeep import chores
+from hunkwise.service.upkeep import Chore, chores
 from hunkwise.service.web import make_metrics, make_web
 
 _LOGGERS: Final = {
@@ -45,6 +47,8 @@ _LOGGERS: Final = {
     "psycopg.pool": logging.WARNING,
     "uvicorn.error": logging.WARNING,
 }
+PROGRESS_EVERY: Final = 2.0
+"""Seconds after which the progress of jobs is stored, for the status page of any process."""
 _WEB_SECONDS: Final = 10
 """Seconds that requests in flight have at a shutdown."""
 _log = logging.getLogger(__name__)
@@ -82,31 +86,32 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
     """
     url = settings.database_url or start_embedded(settings.data)
     metrics = ServiceMetrics()
-    lines: dict[int, str] = {}
-    """The last line of the log of each running job."""
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(JobQueue(url).opened())
         if settings.database_url is None:
             await queue.migrate()
         elif not await queue.is_ready():
             raise no_tables_error()
-        servers = []
+        servers = await stack.enter_async_context(_shared_servers(settings, queue))
+        ports = []
         for address, app in (
-            (parts.web, make_web(settings, queue, metrics, lambda: lines)),
-            (parts.metrics, make_metrics(settings, queue, metrics, lambda: lines)),
+            (parts.web, make_web(settings, queue, metrics, servers=servers)),
+            (parts.metrics, make_metrics(settings, queue, metrics, servers)),
         ):
             if address is not None:
-                servers.append((_HttpServer(app), stack.enter_context(_listener(address))))
-        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers}
+                ports.append((_HttpServer(app), stack.enter_context(_listener(address))))
+        tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in ports}
         works = (
-            asyncio.create_task(_work(url, settings, parts, environ, metrics, lines)) if parts.works else None
+            asyncio.create_task(_work(url, settings, parts, environ, metrics, servers))
+            if parts.works
+            else None
         )
         tasks |= {works} if works else set()
         with _stop_signal() as stop:
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            for server, _ in servers:
+            for server, _ in ports:
                 server.should_exit = True
             if works is not None:
                 works.cancel()
@@ -116,18 +121,44 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
                 raise end
 
 
+@asynccontextmanager
+async def _shared_servers(settings: ServiceSettings, queue: JobQueue) -> AsyncIterator[SharedServers | None]:
+    """Connects to the Copilot CLIs of the settings, whether or not they answer now; None if there are none."""
+    addresses = settings.model_inputs.get("copilot-url")
+    if addresses is None:
+        yield None
+        return
+    from hunkwise.copilot.pool import open_pool, parse_addresses  # loads the SDK
+
+    asyncio.get_running_loop().set_exception_handler(_log_callback)
+    token = settings.model_inputs.get("copilot-connection-token")
+    async with (
+        open_pool(parse_addresses(addresses, token), wait=False) as pool,
+        SharedServers(queue, pool).opened() as servers,
+    ):
+        yield servers
+
+
+def _log_callback(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs the type of an error in a callback: the SDK's fail on unknown events, whose text is untrusted."""
+    error = context.get("exception")
+    _log.info("A callback failed: %s", type(error).__name__ if error else context.get("message"))
+
+
 async def _work(
     url: str,
     settings: ServiceSettings,
     parts: ProcessParts,
     environ: Mapping[str, str],
     metrics: ServiceMetrics,
-    lines: dict[int, str],
+    servers: SharedServers | None,
 ) -> None:
     """Runs jobs, and what is repeated beside them, until it is cancelled."""
+    progress: dict[int, str] = {}
+    """The last line of the log of each running job, if it is not stored yet."""
     installations = Installations(settings)
     mirrors = Mirrors(settings.data, settings.server_url, settings.data_limit, installations, environ)
-    runner = JobRunner(settings, installations, mirrors, environ, lines.__setitem__)
+    runner = JobRunner(settings, installations, mirrors, environ, progress.__setitem__, servers=servers)
 
     async def run(number: int, job: JobRequest) -> JobResult:
         began = time.monotonic()
@@ -136,7 +167,7 @@ async def _work(
         except Error as error:
             result = JobResult(error.exit_code, "failure", message=str(error))
         finally:
-            lines.pop(number, None)
+            progress.pop(number, None)
         seconds = time.monotonic() - began
         metrics.finish(job, result, seconds)
         about = (number, job.kind, job.repository, job.number, result.exit_code, seconds)
@@ -144,6 +175,13 @@ async def _work(
         return result
 
     async with JobQueue(url, run, wait=WORKER_WAIT).opened() as queue:
+
+        async def store_progress() -> None:
+            if progress:
+                lines = dict(progress)
+                progress.clear()
+                await JobRecords(queue).store_progress(lines)
+
         repeated = [
             asyncio.create_task(chore.repeat())
             for chore in chores(
@@ -152,8 +190,10 @@ async def _work(
                 mirrors.trim,
                 audit_every=settings.audit_every,
                 stalled_after=parts.stalled_after,
+                servers=servers,
             )
         ]
+        repeated.append(asyncio.create_task(Chore("Progress", PROGRESS_EVERY, store_progress).repeat()))
         working = asyncio.create_task(
             queue.work(settings.parallel, heartbeat=parts.heartbeat, grace=parts.grace)
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +44,8 @@ WEB_WAIT: Final = 5.0
 """Seconds that a webhook waits for the database: GitHub waits for ten."""
 WORKER_WAIT: Final = 20.0
 """Seconds that a worker waits for it, heartbeats included: with `HEARTBEAT` as long as `STALLED_AFTER`."""
+KEPT_DAYS: Final = 30
+"""For which deliveries and jobs that ended are kept."""
 _TASK: Final = "run"
 _NO_RESULT: Final = 3
 """The exit code of a job that was cancelled: there is no review."""
@@ -92,24 +94,6 @@ class JobResult:
     """The last lines of its log, where it failed."""
 
 
-@dataclass(frozen=True)
-class JobRecord:
-    """A job as the status page shows it."""
-
-    id: int
-    kind: str
-    repository: str
-    number: int
-    status: str
-    """`todo`, `doing`, or the conclusion: `success`, `failure`, `cancelled` or `unknown`."""
-    at: datetime
-    """When it was requested, began, or ended."""
-    exit_code: int | None = None
-    seconds: float | None = None
-    outputs: dict[str, str] = field(default_factory=dict)
-    message: str = ""
-
-
 RunJob = Callable[[int, JobRequest], Awaitable[JobResult]]
 """Runs one job, by its number. It is cancelled where the job is superseded, or the worker ends."""
 
@@ -138,20 +122,20 @@ class JobQueue:
 
     async def migrate(self) -> bool:
         """Creates the tables that are missing; returns whether any of the queue was."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await create_tables(connection, self._app.schema_manager.get_schema())
 
     async def is_ready(self) -> bool:
         """Returns whether the database answers and has the tables."""
         try:
-            rows = await self._query("SELECT to_regclass('hunkwise_runs') IS NOT NULL AS ready")
+            rows = await self.query("SELECT to_regclass('hunkwise_runs') IS NOT NULL AS ready")
         except QueueError:
             return False
         return bool(rows[0]["ready"])
 
     async def request(self, job: JobRequest) -> int | None:
         """Queues a job; returns its number, or None if one with the same key waits already."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await self._request(connection, job)
 
     async def _request(self, connection: Connection, job: JobRequest) -> int | None:
@@ -177,7 +161,7 @@ class JobQueue:
         `job` is queued. `supersedes`: a running one with its lock is ended. `cancels`: the waiting ones with the lock
         of this one are cancelled.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             new = await connection.execute(
                 "INSERT INTO hunkwise_deliveries (id) VALUES (%s) ON CONFLICT DO NOTHING RETURNING id",
                 [delivery],
@@ -212,7 +196,7 @@ class JobQueue:
 
     async def cancel(self, number: int) -> bool:
         """Cancels a waiting job, or ends a running one; returns whether there is one."""
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             return await self._cancel(connection, [number]) == [number]
 
     async def work(self, parallel: int, *, heartbeat: float = HEARTBEAT, grace: float = GRACE) -> None:
@@ -250,7 +234,7 @@ class JobQueue:
                 )
             )
         for one in stalled:
-            async with self._transaction() as connection:
+            async with self.transaction() as connection:
                 found = await connection.execute(
                     "SELECT abort_requested FROM procrastinate_jobs WHERE id = %s AND status = 'doing' FOR UPDATE",
                     [one.id],
@@ -282,7 +266,7 @@ class JobQueue:
         await persist(lambda: self._record(number, request, result, began))
 
     async def _record(self, number: int, request: JobRequest, result: JobResult, began: datetime) -> None:
-        await self._query(
+        await self.query(
             "INSERT INTO hunkwise_runs (job, kind, repository, number, began, exit_code, conclusion, outputs, message)"
             " VALUES (%(job)s, %(kind)s, %(repository)s, %(number)s, %(began)s, %(exit_code)s, %(conclusion)s,"
             " %(outputs)s::jsonb, %(message)s) RETURNING job",
@@ -297,68 +281,28 @@ class JobQueue:
             message=storable(result.message),
         )
 
-    async def waiting_and_running(self) -> tuple[JobRecord, ...]:
-        """Returns the jobs that wait or run, the oldest first, at most 500."""
-        rows = await self._query(
-            "SELECT j.id, j.args->'job'->>'kind' AS kind, j.args->'job'->>'repository' AS repository,"
-            " (j.args->'job'->>'number')::integer AS number, j.status::text AS status, max(e.at) AS at"
-            " FROM procrastinate_jobs j LEFT JOIN procrastinate_events e ON e.job_id = j.id"
-            " WHERE j.status IN ('todo', 'doing') AND j.queue_name = %(queue)s"
-            " GROUP BY j.id ORDER BY j.status::text, j.id LIMIT 500",
-            queue=QUEUE,
-        )
-        return tuple(JobRecord(**row) for row in rows)
-
-    async def finished(self, most: int = 100) -> tuple[JobRecord, ...]:
-        """Returns the jobs that ended last, the newest first."""
-        rows = await self._query(
-            "SELECT job AS id, kind, repository, number, coalesce(nullif(conclusion, ''), 'unknown') AS status,"
-            " ended AS at, exit_code, extract(epoch FROM ended - began)::float AS seconds, outputs, message"
-            " FROM hunkwise_runs ORDER BY ended DESC LIMIT %(most)s",
-            most=most,
-        )
-        return tuple(JobRecord(**row) for row in rows)
-
-    async def cost_by_day(self, days: int = 14) -> Sequence[dict[str, Any]]:
-        """Returns `day`, `repository`, `jobs`, `calls` and `credits`, by day and repository."""
-        return await self._query(
-            "SELECT (ended AT TIME ZONE 'UTC')::date AS day, repository, count(*) AS jobs,"
-            " coalesce(sum(nullif(outputs->>'model-calls', '')::numeric), 0)::bigint AS calls,"
-            " coalesce(sum(nullif(outputs->>'ai-credits', '')::numeric), 0)::float AS credits FROM hunkwise_runs"
-            " WHERE ended > now() - make_interval(days => %(days)s) GROUP BY 1, 2 ORDER BY 1, 2",
-            days=days,
-        )
-
-    async def depth(self) -> dict[str, Any]:
-        """Returns the numbers of jobs `waiting` and `running`, and the age of the `oldest` waiting one in seconds."""
-        rows = await self._query(
-            "SELECT count(*) FILTER (WHERE j.status = 'todo') AS waiting,"
-            " count(*) FILTER (WHERE j.status = 'doing') AS running,"
-            " coalesce(extract(epoch FROM now() - min(e.at) FILTER (WHERE j.status = 'todo')), 0)::float AS oldest"
-            " FROM procrastinate_jobs j LEFT JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'"
-            " WHERE j.queue_name = %(queue)s AND j.status IN ('todo', 'doing')",
-            queue=QUEUE,
-        )
-        return rows[0]
-
     async def cursor(self, name: str) -> str:
         """Returns a stored text; empty if there is none."""
-        rows = await self._query("SELECT value FROM hunkwise_cursors WHERE name = %(name)s", name=name)
+        rows = await self.query("SELECT value FROM hunkwise_cursors WHERE name = %(name)s", name=name)
         return str(rows[0]["value"]) if rows else ""
 
     async def move_cursor(self, name: str, value: str) -> None:
         """Stores a text."""
-        await self._query(
+        await self.query(
             "INSERT INTO hunkwise_cursors (name, value) VALUES (%(name)s, %(value)s)"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING name",
             name=name,
             value=value,
         )
 
-    async def forget(self, days: int = 30) -> None:
-        """Deletes deliveries, runs and finished jobs that are older."""
+    async def forget(self, days: int = KEPT_DAYS) -> None:
+        """Deletes deliveries, runs and finished jobs that are older, and the progress of all that do not run."""
+        await self.query(
+            "DELETE FROM hunkwise_progress WHERE job NOT IN"
+            " (SELECT id FROM procrastinate_jobs WHERE status = 'doing') RETURNING job"
+        )
         for table, column in (("hunkwise_deliveries", "at"), ("hunkwise_runs", "ended")):
-            await self._query(
+            await self.query(
                 f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %(days)s) RETURNING 1 AS one",  # noqa: S608  # our own names
                 days=days,
             )
@@ -367,13 +311,14 @@ class JobQueue:
                 24 * days, queue=QUEUE, include_failed=True, include_cancelled=True, include_aborted=True
             )
 
-    async def _query(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        async with self._transaction() as connection:
-            found = await connection.execute(query.encode(), values)
-            return await found.fetchall()
+    async def query(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """Returns the rows of a query, by column. A command must return some too (`RETURNING`)."""
+        async with self.transaction() as connection:
+            return await (await connection.execute(query.encode(), values)).fetchall()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Provides a connection whose statements take effect together, at the end of the block."""
         assert self._pool is not None, "use it within `opened`"
         with translated(exceptions.ConnectorException):
             async with self._pool.connection() as connection:

@@ -19,3 +19,16 @@ CREATE TABLE IF NOT EXISTS hunkwise_cursors (
   name text PRIMARY KEY,
   value text NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_progress (
+  job bigint PRIMARY KEY,
+  line text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS hunkwise_drained (
+  address text PRIMARY KEY,
+  at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS hunkwise_server_uses (
+  process text PRIMARY KEY,
+  renewed timestamptz NOT NULL,
+  addresses text[] NOT NULL
+);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +12,11 @@ from hunkwise.errors import SettingsError
 from hunkwise.github.transport import create_app_token
 from hunkwise.settings.inputs import PROVIDER_INPUTS, read_inputs
 from hunkwise.settings.parsing import did_you_mean, listed, parse_url, quoted
+from hunkwise.settings.secret_file import read_secret_file
 
 MAX_DEADLINE: Final = 50.0
 """Minutes of a job: its installation token is valid for an hour."""
 AUDIT_PERIODS: Final = ("daily", "weekly")
-_MAX_SECRET: Final = 16_384
-"""Bytes."""
 _PREFIX: Final = "HUNKWISE_"
 
 
@@ -221,22 +219,4 @@ def _url(environ: Mapping[str, str], name: str, usual: str, faults: list[str]) -
 
 
 def _secret_file(environ: Mapping[str, str], name: str, faults: list[str], needed: str = "") -> str:
-    """Returns the text of the file that a variable names; empty if the variable is not set."""
-    variable, path = _PREFIX + name, environ.get(_PREFIX + name)
-    if not path:
-        if needed:
-            faults.append(f"{variable} is missing: set it to a file with {needed}.")
-        return ""
-    try:
-        with Path(path).open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_MAX_SECRET + 1).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        faults.append(f"{variable} names {path}, which cannot be read ({reason}).")
-        return ""
-    if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        faults.append(f"{variable} names {path}, which others can read or write: chmod 600 (or 640) it.")
-    if not text.strip() or len(text) > _MAX_SECRET:
-        faults.append(f"{variable} names {path}, which is empty or larger than {_MAX_SECRET:,} bytes.")
-    return text
+    return read_secret_file(environ, _PREFIX + name, faults, needed)

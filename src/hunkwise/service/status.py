@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from hunkwise.service.queue import JobQueue, JobRecord
+from hunkwise.service.records import JobRecord, JobRecords
 
 _DAYS: Final = 14
 _MOST_REPOSITORIES: Final = 10
@@ -14,22 +14,22 @@ _BAR: Final = 60
 """Height of the highest bar, in pixels."""
 
 
-async def status_values(queue: JobQueue, progress: dict[int, str]) -> dict[str, Any]:
+async def status_values(records: JobRecords) -> dict[str, Any]:
     """Returns the variables of the page. Raises QueueError."""
     now = datetime.now(UTC)
-    active = await queue.waiting_and_running()
-    costs = await queue.cost_by_day(_DAYS)
+    active = await records.waiting_and_running()
+    costs = await records.cost_by_day(_DAYS)
     return {
         "now": now,
-        "running": [_shown(job, now, progress.get(job.id, "")) for job in active if job.status == "doing"],
+        "running": [_shown(job, now) for job in active if job.status == "doing"],
         "waiting": [_shown(job, now) for job in active if job.status == "todo"],
-        "finished": [_shown(job, now) for job in await queue.finished()],
+        "finished": [_shown(job, now) for job in await records.finished()],
         "bars": bars(costs, now.date()),
         "repositories": by_repository(costs),
     }
 
 
-def _shown(job: JobRecord, now: datetime, progress: str = "") -> dict[str, Any]:
+def _shown(job: JobRecord, now: datetime) -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": job.kind,
@@ -40,7 +40,7 @@ def _shown(job: JobRecord, now: datetime, progress: str = "") -> dict[str, Any]:
         "exit_code": job.exit_code,
         "duration": _duration(job.seconds) if job.seconds is not None else "",
         "findings": job.outputs.get("findings", ""),
-        "message": job.message or progress,
+        "message": job.message,
     }
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from hunkwise.errors import Error
+from hunkwise.errors import Error, GitHubError
 from hunkwise.service.installation import AuditTarget, HookDelivery
 from hunkwise.service.queue import STALLED_AFTER, JobQueue, JobRequest
+from hunkwise.service.servers import SharedServers
 
 RESCUE_EVERY: Final = 10.0
 """Seconds."""
@@ -94,7 +95,9 @@ class Chore:
 class AuditPort(Protocol):
     """Finds the repositories to audit; see `installation.Installations`."""
 
-    def audit_targets(self) -> Iterable[AuditTarget]: ...
+    def installations(self) -> list[int]: ...
+
+    def audit_targets(self, installation: int) -> list[AuditTarget]: ...
 
 
 def audit_period(every: str, now: datetime) -> str:
@@ -118,16 +121,30 @@ def audit_job(target: AuditTarget) -> JobRequest:
 async def request_audits(queue: JobQueue, port: AuditPort, every: str, now: datetime) -> int:
     """Queues an audit of each repository once a day or week; returns their number. Raises Error.
 
-    A worker that dies meanwhile leaves the rest to the next one: an audit that waits already is not queued again.
+    An installation is done with when all its audits are queued: after a failure, or a worker's death, the next look
+    begins with it again. The failure of one does not keep the others from their audits.
     """
     period = audit_period(every, now)
     if not period or await queue.cursor(_AUDITS) == period:
         return 0
-    targets = await asyncio.to_thread(lambda: list(port.audit_targets()))
-    for one in targets:
-        await queue.request(audit_job(one))
+    requested, failure = 0, None
+    for installation in await asyncio.to_thread(port.installations):
+        cursor = f"{_AUDITS}:{installation}"
+        if await queue.cursor(cursor) == period:
+            continue
+        try:
+            targets = await asyncio.to_thread(port.audit_targets, installation)
+        except GitHubError as error:
+            failure = error
+            continue
+        for one in targets:
+            await queue.request(audit_job(one))
+        await queue.move_cursor(cursor, period)
+        requested += len(targets)
+    if failure is not None:
+        raise failure
     await queue.move_cursor(_AUDITS, period)
-    return len(targets)
+    return requested
 
 
 class AppPort(DeliveryPort, AuditPort, Protocol):
@@ -141,12 +158,18 @@ def chores(
     *,
     audit_every: str = "",
     stalled_after: float = STALLED_AFTER,
+    servers: SharedServers | None = None,
 ) -> list[Chore]:
     """Returns the chores of a worker. `audit_every`: see `ServiceSettings`."""
 
     async def clean() -> None:
         await queue.forget()
         await asyncio.to_thread(trim)
+
+    async def clean_servers() -> int:
+        from hunkwise.copilot.old_sessions import delete_on_all  # loads the SDK
+
+        return await delete_on_all(servers.pool.servers, datetime.now(UTC)) if servers else 0
 
     return [
         Chore(
@@ -155,4 +178,5 @@ def chores(
         Chore("Missed webhooks", REDELIVER_EVERY, lambda: redeliver_missed(queue, port, datetime.now(UTC))),
         Chore("Audits", AUDITS_EVERY, lambda: request_audits(queue, port, audit_every, datetime.now(UTC))),
         Chore("Cleaning", CLEAN_EVERY, clean),
+        *([Chore("Old sessions of Copilot CLIs", CLEAN_EVERY, clean_servers)] if servers else []),
     ]

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hmac
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from typing import Final
@@ -21,6 +20,8 @@ from hunkwise import __version__
 from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
 from hunkwise.service.queue import JobQueue
+from hunkwise.service.records import JobRecords
+from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
 from hunkwise.service.status import status_values
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
@@ -54,15 +55,15 @@ class Web:
         settings: ServiceSettings,
         queue: JobQueue,
         metrics: ServiceMetrics,
-        progress: Callable[[], dict[int, str]] = dict,
         *,
+        servers: SharedServers | None = None,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """`progress`: returns the last line of the log of each job that runs in this process."""
+        """`servers`: None if no Copilot CLIs are shared."""
         self._settings = settings
         self._queue = queue
         self._metrics = metrics
-        self._progress = progress
+        self._servers = servers
         self._answer_seconds = answer_seconds
         self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
@@ -98,14 +99,16 @@ class Web:
         return PlainTextResponse("ok\n")
 
     async def ready(self, _request: Request) -> Response:
-        """The database answers and has its tables."""
+        """The database answers and has its tables, and one of the shared Copilot CLIs answers."""
         ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._ready_seconds):
                 ready = await self._queue.is_ready()
-        return PlainTextResponse(
-            "ready\n" if ready else "The database does not answer, or has no tables.\n", 200 if ready else 503
-        )
+        if not ready:
+            return PlainTextResponse("The database does not answer, or has no tables.\n", 503)
+        if self._servers and not any(server.up for server in self._servers.pool.servers):
+            return PlainTextResponse("No Copilot CLI at HUNKWISE_COPILOT_URLS answers.\n", 503)
+        return PlainTextResponse("ready\n")
 
     async def status(self, request: Request, *, public: bool) -> Response:
         """The status page. `public`: at the port for webhooks, where it always needs the password."""
@@ -116,7 +119,7 @@ class Web:
             return PlainTextResponse("A password is needed.\n", 401, challenge)
         refresh = 0 if request.query_params.get("refresh") == "off" else _REFRESH
         try:
-            values = await status_values(self._queue, self._progress())
+            values = await status_values(JobRecords(self._queue))
         except QueueError as error:
             return PlainTextResponse(f"{error.message}\n", 503)
         page = _template().render(
@@ -176,12 +179,12 @@ def make_web(
     settings: ServiceSettings,
     queue: JobQueue,
     metrics: ServiceMetrics,
-    progress: Callable[[], dict[int, str]] = dict,
     *,
+    servers: SharedServers | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> Starlette:
     """Returns the application of the public port. Serve it while the queue is open."""
-    web = Web(settings, queue, metrics, progress, answer_seconds=answer_seconds)
+    web = Web(settings, queue, metrics, servers=servers, answer_seconds=answer_seconds)
     routes = [
         Route("/", partial(web.status, public=True)),
         Route("/healthz", web.health),
@@ -195,16 +198,23 @@ def make_metrics(
     settings: ServiceSettings,
     queue: JobQueue,
     metrics: ServiceMetrics,
-    progress: Callable[[], dict[int, str]] = dict,
+    servers: SharedServers | None = None,
 ) -> Starlette:
-    """Returns the application of the port for metrics, which has the status page too. Serve it on loopback."""
-    web = Web(settings, queue, metrics, progress)
+    """Returns the application of the port for metrics, with health and the status page. Serve it on loopback."""
+    web = Web(settings, queue, metrics, servers=servers)
 
     async def read(_request: Request) -> Response:
         try:
-            metrics.set_depth(await queue.depth())
+            metrics.set_depth(await JobRecords(queue).depth())
         except QueueError:
             metrics.set_depth(None)
+        if servers is not None:
+            metrics.set_servers(servers)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
-    return Starlette(routes=[Route("/", partial(web.status, public=False)), Route("/metrics", read)])
+    routes = [
+        Route("/", partial(web.status, public=False)),
+        Route("/healthz", web.health),
+        Route("/metrics", read),
+    ]
+    return Starlette(routes=routes)
