@@ -181,7 +181,9 @@ def test_review_survives_the_restart_of_a_server_and_sessions_that_of_all(
         for secret in (COPILOT_TOKEN, token, SECRET.decode(), key_pair()[0].splitlines()[1]):
             assert secret not in logs
         worker = compose.containers("worker")[0]
-        assert engine.execute(worker, "hunkwise", "servers", "check", "copilot-1:4321", "copilot-2:4321") == 0
+        check = ("hunkwise", "servers", "check", "copilot-1:4321", "copilot-2:4321")
+        # podman's name server takes some seconds to know the new address.
+        wait_until(lambda: engine.execute(worker, *check) == 0, pause=0.5)
 
         compose.run("down")
         compose.up()

@@ -35,7 +35,15 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[str]:
     token.write_text(f"{TOKEN}\n")
     token.chmod(0o444)
     options = (
-        *("--read-only", "--tmpfs", "/tmp:noexec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *(
+            "--read-only",
+            "--tmpfs",
+            "/tmp:noexec",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+        ),
         *("-v", f"{token}:/run/secrets/token:ro", "-v", "/var/lib/copilot"),
         *("-e", "COPILOT_CONNECTION_TOKEN_FILE=/run/secrets/token"),
     )
