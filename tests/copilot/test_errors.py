@@ -165,6 +165,7 @@ def test_hint_depends_on_copilot_or_provider() -> None:
     [
         (ProcessExitedError("CLI process exited unexpectedly"), ModelKind.SIDECAR),
         (RuntimeError("Client not connected"), ModelKind.SIDECAR),
+        (JsonRpcError(-32000, "SERVER_SHUTTING_DOWN"), ModelKind.SIDECAR),
         (JsonRpcError(-32603, 'Error: {"status":401} Bad credentials'), ModelKind.AUTHENTICATION),
         (ValueError("what?"), ModelKind.PROVIDER),
     ],

@@ -325,9 +325,15 @@ class Servers:
         os.kill(self.all[number].process.pid, what)
 
     def files(self, number: int) -> list[Path]:
-        """Returns the files of sessions; the CLI keeps an empty lock of each that was deleted."""
-        state = self._folder / f"cli-{number}" / "copilot" / "session-state"
-        return [path for path in state.glob("*/*") if path.suffix != ".lock"]
+        """Returns the files of sessions."""
+        return [path for path in self._state(number).glob("*/*") if path.suffix != ".lock"]
+
+    def locks(self, number: int) -> list[Path]:
+        """Returns the empty locks that the CLI keeps of deleted sessions."""
+        return list(self._state(number).glob("*/*.lock"))
+
+    def _state(self, number: int) -> Path:
+        return self._folder / f"cli-{number}" / "copilot" / "session-state"
 
 
 @pytest.fixture
@@ -379,25 +385,24 @@ def answer_by_number(request: ModelRequest) -> Answer:
     return Answer(tool_calls=(ToolCall(REPORT, call),))
 
 
-def run_trouble(servers: Servers, count: int, latency: float, pauses: Sequence[float]) -> Findings:
+def run_trouble(servers: Servers, count: int, latency: float, *, patience: float, stopped: float) -> Findings:
     """Asks questions while one server is killed, the other one stops for a while, and the first one returns."""
-    kill_at, stop_after, stopped = pauses
 
-    async def trouble() -> None:
-        await asyncio.sleep(kill_at)
+    async def trouble(pool: ServerPool) -> None:
+        await asyncio.sleep(1.5 * latency)
         servers.kill(0)
         await asyncio.to_thread(servers.restart, 0)
-        await asyncio.sleep(stop_after)
+        assert await eventually(lambda: pool.servers[0].up)
         servers.send(1, signal.SIGSTOP)
-        await asyncio.sleep(stopped)
+        assert await eventually(lambda: not pool.servers[1].up)
+        await asyncio.sleep(stopped - patience)
         servers.send(1, signal.SIGCONT)
 
     async def scenario(url: str) -> Findings:
-        heartbeat = Heartbeat(stopped / 8, stopped / 4)
-        async with open_pool(servers.addresses, heartbeat=heartbeat) as pool:
+        async with open_pool(servers.addresses, heartbeat=Heartbeat(patience / 2, patience)) as pool:
             await pool.tried()
             questions = Findings(pool, url)
-            await asyncio.gather(trouble(), questions.ask_all(count))
+            await asyncio.gather(trouble(pool), questions.ask_all(count))
             return questions
 
     with serve(ScriptedModel(answer_by_number, latency=latency)) as url:
@@ -410,27 +415,26 @@ def assert_each_reported_once(questions: Findings, count: int) -> None:
 
 
 def test_each_question_is_answered_once_while_servers_die_stop_and_return(servers: Servers) -> None:
-    questions = run_trouble(servers, 36, 0.3, (0.4, 0.1, 0.8))
+    questions = run_trouble(servers, 36, 0.3, patience=0.8, stopped=1.0)
     assert_each_reported_once(questions, 36)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("run", range(3))
 def test_each_of_many_questions_is_answered_once_in_trouble(servers: Servers, run: int) -> None:
-    questions = run_trouble(servers, 120, 0.7, (1.5, 2.0, 4.0))
+    questions = run_trouble(servers, 120, 0.7, patience=1.5, stopped=4.0)
     assert_each_reported_once(questions, 120)
 
 
 def test_draining_loses_no_question_and_leaves_no_session(servers: Servers) -> None:
     model = ScriptedModel(answer_by_number, latency=0.3)
 
-    async def scenario(url: str) -> tuple[Findings, set[str]]:
+    async def scenario(url: str) -> Findings:
         async with open_pool(servers.addresses) as pool:
             await pool.tried()
             questions = Findings(pool, url)
             asking = asyncio.create_task(questions.ask_all(30))
             assert await eventually(lambda: model.in_flight == 12)
-            seen = await session_names(servers.addresses[0])
             pool.set_drained({str(servers.addresses[0])})
             assert await eventually(lambda: pool.servers[0].busy == 0)
             assert not asking.done()
@@ -438,15 +442,15 @@ def test_draining_loses_no_question_and_leaves_no_session(servers: Servers) -> N
             servers.send(0, signal.SIGTERM)
             await asking
             assert await session_names(servers.addresses[1]) == set()
-            return questions, seen
+            return questions
 
     with serve(model) as url:
-        questions, seen = asyncio.run(scenario(url))
+        questions = asyncio.run(scenario(url))
     assert_each_reported_once(questions, 30)
     assert (len(model.requests), questions.calls) == (30, 30)
-    assert seen
-    assert all(name.startswith(SESSION_PREFIX) for name in seen)
     assert [servers.files(number) for number in (0, 1)] == [[], []]
+    names = [lock.name for number in (0, 1) for lock in servers.locks(number)]
+    assert (len(names), all(name.startswith(SESSION_PREFIX) for name in names)) == (30, True)
 
 
 async def session_names(address: Address) -> set[str]:

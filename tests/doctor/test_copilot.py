@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, CliCommand, find_cli
+from hunkwise.copilot.sidecar import Address
 from hunkwise.doctor.checks import Check, CheckState
 from hunkwise.doctor.copilot import (
     NOWHERE,
@@ -22,9 +23,11 @@ from hunkwise.doctor.copilot import (
     program_checks,
     provider_checks,
     try_own,
+    try_running,
 )
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
+from tests.copilot.json_rpc_server import json_rpc_server
 from tests.copilot.programs import script
 from tests.copilot.sessions import environ
 
@@ -122,12 +125,24 @@ def test_reported_sdk_version_is_the_pinned_one() -> None:
         (replace(SEEN, version="1.0.103"), ["Versions"]),
         (replace(SEEN, sdk="1.0.26"), ["Versions"]),
         (replace(SEEN, not_first="It ended."), ["Program"]),
+        (replace(SEEN, unreachable=("cli-1:4321: It is gone.", "cli-2:4321: It is gone.")), ["Program"] * 2),
     ],
 )
 def test_unexpected_state_of_the_cli_is_a_warning(seen: CliStatus, expected: list[str]) -> None:
     found = list(program_checks(seen, CLI_VERSION, SDK_VERSION))
     assert [check.name for check in found if check.state is CheckState.WARNING] == expected
     assert all(check.remedy for check in found if check.state is CheckState.WARNING)
+
+
+def test_servers_that_do_not_answer_are_named() -> None:
+    status = {"ok": True, "protocolVersion": 3, "version": CLI_VERSION, "message": "", "timestamp": 0}
+    with json_rpc_server(lambda _method: status) as port:
+        addresses = [Address("127.0.0.1", 1), Address("127.0.0.1", port)]
+        seen = try_running(addresses, CopilotQuestion(copilot=False))
+        alone = try_running(addresses[1:], CopilotQuestion(copilot=False))
+    assert (seen.program, seen.version) == ("1 of 2 that run already, at copilot-url", CLI_VERSION)
+    assert seen.unreachable == ("127.0.0.1:1: The Copilot CLI could not be reached: Connection refused.",)
+    assert (alone.program, alone.unreachable) == ("one that runs already, at copilot-url", ())
 
 
 @pytest.mark.parametrize(

@@ -260,10 +260,14 @@ def text(body: bytes, **headers: str) -> Change:
 
 def bomb(*layers: str) -> Change:
     """A hundred megabytes of JSON, compressed once for each layer."""
-    body = b'{"x": "' + b" " * 100_000_000 + b'"}'
-    for _ in layers:
-        body = gzip.compress(body, 9)
-    return text(body, content_encoding=", ".join(layers))
+
+    def change(response: Response) -> Response:
+        body = b'{"x": "' + b" " * 100_000_000 + b'"}'
+        for _ in layers:
+            body = gzip.compress(body, 9)
+        return text(body, content_encoding=", ".join(layers))(response)
+
+    return change
 
 
 def redirect_read(target: str) -> Act:

@@ -528,6 +528,8 @@ WAITING_ACTS: Mapping[str, Act] = {
     ),
     "forty signals from the start on": send_many_signals,
     "two runs on one pull request": run_two_at_once,
+}
+FAILING_ACTS: Mapping[str, Act] = {
     "the model answers 429": fail_always(
         Fault(429, {"retry-after": "1"}, body={"error": {"message": ECHO}}), "429"
     ),
@@ -537,9 +539,19 @@ WAITING_ACTS: Mapping[str, Act] = {
 }
 
 
-def test_ends_when_stopped_or_waiting(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    "acts",
+    [
+        pytest.param(WAITING_ACTS, id="stopped"),
+        # In process they are in end_to_end/test_model_faults.
+        pytest.param(FAILING_ACTS, id="failing", marks=pytest.mark.nightly),
+    ],
+)
+def test_ends_when_stopped_or_waiting(
+    tmp_path: Path, request: pytest.FixtureRequest, acts: Mapping[str, Act]
+) -> None:
     count = request.node.user_properties.append
-    run_in_parallel(WAITING_ACTS, tmp_path, lambda attack: count((ATTACK, attack)))
+    run_in_parallel(acts, tmp_path, lambda attack: count((ATTACK, attack)))
 
 
 def test_sidecar_has_no_github_token(world: AttackWorld) -> None:

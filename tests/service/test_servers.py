@@ -23,6 +23,7 @@ from hunkwise.service.queue import JobQueue
 from hunkwise.service.servers import SharedServers, drain, undo_drain, users
 from hunkwise.service.settings import read_service_settings
 from hunkwise.service.web import Web
+from tests.commands.test_servers import Server, listed, make_old, make_sessions
 from tests.copilot.json_rpc_server import json_rpc_server
 from tests.copilot.test_pool import OFFLINE, FakeServer
 from tests.fakes.command_line import run
@@ -155,6 +156,9 @@ def test_a_server_is_drained_and_stopped_while_reviews_go_on(world: ServiceWorld
         return answered
 
     async def scenario(servers: list[RealCli], more: dict[str, str]) -> None:
+        left = Server(servers[1], world.folder / "cli-2" / "copilot", world.folder)
+        await asyncio.to_thread(make_sessions, left, ["hunkwise-left", "hunkwise-new"])
+        make_old(left.home / "session-state" / "hunkwise-left", 25)
         environ = world.environ(database, **more)
         address = f"127.0.0.1:{servers[0].port}"
         async with JobQueue(database).opened() as queue:
@@ -184,6 +188,7 @@ def test_a_server_is_drained_and_stopped_while_reviews_go_on(world: ServiceWorld
             await asyncio.wait_for(draining.wait(), 30)
             assert draining.returncode == 0
             assert len(world.reviews()) > 0
+            assert await asyncio.to_thread(listed, left) == {"hunkwise-new"}  # cleaned as the worker began
             servers[0].process.terminate()
             servers[0].process.wait()
             await queue.request(review_of(REPOSITORIES[1]))
@@ -259,7 +264,7 @@ def test_ready_and_metrics_tell_whether_servers_answer(database: str) -> None:
             before = await web.ready(None)  # type: ignore[arg-type]  # not read here
             fake.down = False
             await until(lambda: pool.servers[0].up)
-            async with servers.use():
+            async with servers.use(), pool.lease():
                 after = await web.ready(None)  # type: ignore[arg-type]  # not read here
                 metrics.set_servers(servers)
             assert (before.status_code, after.status_code) == (503, 200)
@@ -267,7 +272,7 @@ def test_ready_and_metrics_tell_whether_servers_answer(database: str) -> None:
             found = samples(metrics)
             names = [f"127.0.0.1:{port}", "127.0.0.1:1"]
             assert [found["hunkwise_copilot_server_up", name] for name in names] == [1, 0]
-            assert [found["hunkwise_copilot_server_busy", name] for name in names] == [1, 1]
+            assert [found["hunkwise_copilot_server_busy", name] for name in names] == [2, 1]
 
     with json_rpc_server(fake.answer) as port:
         asyncio.run(scenario(port))

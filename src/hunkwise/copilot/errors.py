@@ -132,7 +132,7 @@ _CHECK_NETWORK: dict[bool, _Hints] = {
     False: ("Look at the network, the proxy and the firewall, then run it again.",),
 }
 """By whether the model is that of a user's provider."""
-_GONE = re.compile(r"not connected|SERVER_SHUTTING_DOWN", re.I)
+_GONE = re.compile(r"not connected|Error -32000: SERVER_SHUTTING_DOWN", re.I)
 """Texts of the SDK, and of a CLI that ends."""
 _CLI_WORDS = re.compile(
     r"JSON-RPC Error -?\d+: (Request \S+ failed with message: )?|\s*Check your COPILOT_PROVIDER_\w+[^.]*\."

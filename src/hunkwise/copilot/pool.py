@@ -33,6 +33,7 @@ LEASE_SECONDS: Final = 30.0
 OUTAGE_SECONDS: Final = 60.0
 """How long questions wait while no server is up, in all: a service manager restarts one in seconds."""
 HEALTH: Final = Heartbeat(every=5.0, patience=5.0)
+"""Where there is another server to ask; a single one gets the time of `Heartbeat`."""
 _PROBE_SECONDS: Final = 10.0
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts to reach a server; the pauses before are 1, 2, 4, 8 and 16."""
@@ -76,7 +77,7 @@ class ServerPool:
         addresses: Iterable[Address],
         *,
         copilot: bool = False,
-        heartbeat: Heartbeat = HEALTH,
+        heartbeat: Heartbeat | None = None,
         most: int = MOST_AT_ONCE,
         outage: float = OUTAGE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -84,7 +85,7 @@ class ServerPool:
         """See `open_pool`. `clock`: monotonic, in seconds."""
         self.servers = tuple(CopilotServer(address) for address in addresses)
         self._copilot = copilot
-        self._heartbeat = heartbeat
+        self._heartbeat = heartbeat or (HEALTH if len(self.servers) > 1 else Heartbeat())
         self._most = most
         self._outage = outage
         self._clock = clock
@@ -153,6 +154,8 @@ class ServerPool:
                 try:
                     server.connection = await self._connect(server.address)
                 except ModelError as error:
+                    if server.error is None and len(self.servers) > 1:
+                        logger.warning("The Copilot CLI at %s is not used: %s", server.address, error.message)
                     self._lose(server, error)
                     pause = min(2 * pause or 1.0, _LONGEST_PAUSE)
                     continue
@@ -265,15 +268,15 @@ async def open_pool(
     *,
     copilot: bool = False,
     wait: bool = True,
-    heartbeat: Heartbeat = HEALTH,
+    heartbeat: Heartbeat | None = None,
     most: int = MOST_AT_ONCE,
     outage: float = OUTAGE_SECONDS,
 ) -> AsyncIterator[ServerPool]:
     """Keeps connections to the servers until the end of the block.
 
     `copilot`: Copilot is the provider, so the token of each server is verified before anything is spent. `wait`: until
-    one server is up; raises ModelError if none is. `most`: leases of a server at the same time. `outage`: see
-    OUTAGE_SECONDS.
+    one server is up; raises ModelError if none is. `heartbeat`: by default see HEALTH. `most`: leases of a server at
+    the same time. `outage`: see OUTAGE_SECONDS.
     """
     pool = ServerPool(addresses, copilot=copilot, heartbeat=heartbeat, most=most, outage=outage)
     tasks = [asyncio.create_task(pool.keep(server)) for server in pool.servers]

@@ -128,7 +128,10 @@ async def _shared_servers(settings: ServiceSettings, queue: JobQueue) -> AsyncIt
     if addresses is None:
         yield None
         return
-    from hunkwise.copilot.pool import open_pool, parse_addresses  # loads the SDK
+    from hunkwise.copilot.sdk_import import import_sdk
+
+    import_sdk()
+    from hunkwise.copilot.pool import open_pool, parse_addresses
 
     asyncio.get_running_loop().set_exception_handler(_log_callback)
     token = settings.model_inputs.get("copilot-connection-token")

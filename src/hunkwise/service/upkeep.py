@@ -169,7 +169,9 @@ def chores(
     async def clean_servers() -> int:
         from hunkwise.copilot.old_sessions import delete_on_all  # loads the SDK
 
-        return await delete_on_all(servers.pool.servers, datetime.now(UTC)) if servers else 0
+        assert servers is not None, "it is a chore only then"
+        await servers.pool.tried()  # when a worker begins
+        return await delete_on_all(servers.pool.servers, datetime.now(UTC))
 
     return [
         Chore(
