@@ -320,6 +320,26 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.copilot.session:_MOST_SERVERS"],
         "tests/copilot/test_pool.py::test_a_question_is_asked_a_limited_number_of_times",
     ),
+    "A message to the web API": (
+        [
+            "hunkwise.service.api_answer:MAX_MESSAGE",
+            "hunkwise.service.api:MAX_BODY",
+            "hunkwise.service.api:BODY_SECONDS",
+        ],
+        "tests/service/test_api_access.py::test_bad_input_gets_a_clear_error",
+    ),
+    "Reading the repository for an answer of the web API": (
+        ["hunkwise.service.api_answer:READ_SECONDS"],
+        "tests/service/test_api_access.py::test_github_must_answer_in_time_and_know_the_pull_request",
+    ),
+    "Requests to the web API that one process carries out": (
+        ["hunkwise.service.api:MAX_RUNNING"],
+        "tests/service/test_api_access.py::test_a_body_must_arrive_in_time_and_places_are_limited",
+    ),
+    "Messages and answers of a history of the web API": (
+        ["hunkwise.service.api_answer:MAX_HISTORY"],
+        "tests/service/test_api_access.py::test_the_newest_part_of_a_history_is_returned",
+    ),
     "Files of a commit that is audited": (
         ["hunkwise.repository.history:_LISTING"],
         "tests/repository/test_history.py::test_too_long_list_of_files_is_an_error",

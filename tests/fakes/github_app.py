@@ -42,6 +42,7 @@ _UNDESCRIBED = ("copilot_requests",)
 """Permissions that GitHub has and its description lacks."""
 _GIT = re.compile(r"(?:/[^/]+)*?/([^/]+/[^/]+)\.git/.*")
 _INSTALLED = "/app/installations/{installation_id}/access_tokens"
+_INSTALLATION_OF = "/repos/{owner}/{repo}/installation"
 _ATTEMPTS = "/app/hook/deliveries/{delivery_id}/attempts"
 
 
@@ -122,7 +123,7 @@ class FakeApp:
         request_path = http.url.path
         for prefix in ("/api/v3", "/api"):
             request_path = request_path.removeprefix(prefix)
-        if request_path.startswith(("/app", "/installation/")):
+        if request_path.startswith(("/app", "/installation/")) or request_path.endswith("/installation"):
             request = read_request(http, await http.body())
             self.journal.append(request)
             reply = self._answer(request, str(http.url.replace(query="")))
@@ -161,9 +162,10 @@ class FakeApp:
             ("GET", "/installation/repositories", self._list_repositories),
             ("GET", "/app/hook/deliveries", self._list_deliveries),
             ("POST", _ATTEMPTS, self._redeliver),
+            ("GET", _INSTALLATION_OF, self._installation_of),
         )
         for method, template, route in routes:
-            found = re.fullmatch(re.sub(r"\{\w+\}", r"(\\d+)", template), request.path)
+            found = re.fullmatch(re.sub(r"\{\w+\}", r"([\\w.-]+)", template), request.path)
             if method == request.method and found:
                 return self._checked(request, template, lambda: route(request, url, "".join(found.groups())))  # noqa: B023  # called at once
         self.violations.append(f"the fake has no route {request.method} {request.path}")
@@ -201,22 +203,31 @@ class FakeApp:
 
     def _list_installations(self, request: Request, url: str, _number: str) -> Reply:
         self._authenticate(request)
+        return page_of(
+            list(self.installations), lambda number: self._installation(number, url), request.query, url
+        )
 
-        def shape(number: int) -> Json:
-            known: Json = {
-                "id": number,
-                "app_id": APP_ID,
-                # Of a user or an enterprise: the check wants what both have.
-                "account": {
-                    **contracts().complete("enterprise", {}, url),
-                    **contracts().complete("simple-user", {"login": "octo"}, url),
-                },
-                "suspended_at": "2026-01-02T03:04:05Z" if number in self.suspended else None,
-                "suspended_by": None,
-            }
-            return contracts().complete("installation", known, url)
+    def _installation_of(self, request: Request, url: str, _names: str) -> Reply:
+        self._authenticate(request)
+        name = request.path.removeprefix("/repos/").removesuffix("/installation")
+        for number, names in self.installations.items():
+            if name in names:
+                return Reply(200, self._installation(number, url))
+        raise not_found()
 
-        return page_of(list(self.installations), shape, request.query, url)
+    def _installation(self, number: int, url: str) -> Json:
+        known: Json = {
+            "id": number,
+            "app_id": APP_ID,
+            # Of a user or an enterprise: the check wants what both have.
+            "account": {
+                **contracts().complete("enterprise", {}, url),
+                **contracts().complete("simple-user", {"login": "octo"}, url),
+            },
+            "suspended_at": "2026-01-02T03:04:05Z" if number in self.suspended else None,
+            "suspended_by": None,
+        }
+        return contracts().complete("installation", known, url)
 
     def _create_token(self, request: Request, _url: str, number: str) -> Reply:
         self._authenticate(request)

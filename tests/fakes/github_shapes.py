@@ -229,6 +229,7 @@ class Shapes(SaidShapes):
     def repository(self, full_name: str) -> Json:
         owner, _, name = full_name.partition("/")
         known = {
+            "id": sum(full_name.encode()),
             "full_name": full_name,
             "name": name,
             "owner": self.user(owner),

@@ -292,6 +292,8 @@ class Hub:
     time: str = POSTED
     """When comments are written. Tests may let time pass."""
     user_login: str = "hubot"
+    people: dict[str, str] = field(default_factory=dict)
+    """Logins of people by their tokens; other tokens of people act as `user_login`."""
     associations: dict[str, str] = field(default_factory=dict)
     """What people are to the repository (OWNER, MEMBER, COLLABORATOR, …), by login; others are NONE."""
     permissions: dict[str, str] = field(default_factory=dict)
@@ -345,7 +347,7 @@ class Hub:
 
     def login_of(self, token: str) -> str:
         """Tokens of an Actions run act as the bot; all others as `user_login`."""
-        return BOT if token.startswith("ghs_") else self.user_login
+        return BOT if token.startswith("ghs_") else self.people.get(token, self.user_login)
 
     def association(self, login: str) -> str:
         """What somebody is to the repository."""

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -97,7 +98,7 @@ async def _answer(
     match outcome:
         case Answer():
             if outcome.delay:
-                await asyncio.sleep(outcome.delay)
+                await _pause(outcome.delay, receive)
             if request.stream:
                 return await _send_stream(send, stream_of(dialect, request, outcome))
             return await _send_whole(send, 200, json.dumps(whole_of(dialect, request, outcome)))
@@ -113,6 +114,14 @@ async def _answer(
             media = "text/html" if outcome.html else _JSON
             body = _HTML if outcome.html else _fault_body(outcome)
             return await _send_whole(send, outcome.status, body, media, outcome.headers)
+
+
+async def _pause(seconds: float, receive: Receive) -> None:
+    """Waits, and no longer than the client."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
 
 def _fault_body(fault: Fault) -> str:

@@ -165,3 +165,41 @@ def test_copilot_gets_tokens_of_the_app_unless_another_way_is_set(
     environ: dict[str, str], more: dict[str, str], expected: bool
 ) -> None:
     assert read_service_settings({**environ, **more}).uses_app_for_copilot is expected
+
+
+API = {"HUNKWISE_API": "true", "HUNKWISE_COPILOT_URLS": "127.0.0.1:4321"}
+
+
+def test_the_web_api_is_off_unless_it_is_set(environ: dict[str, str], tmp_path: Path) -> None:
+    assert not read_service_settings(environ).api
+    assert not read_service_settings({**environ, "HUNKWISE_API": "false"}).api
+    secret = secret_file(tmp_path, "api", "s" * 32 + "\n")
+    settings = read_service_settings(
+        {**environ, **API, "HUNKWISE_API_SECRET_FILE": secret, "HUNKWISE_API_REQUESTS": "5"}
+    )
+    assert (settings.api, settings.api_secret, settings.api_requests) == (True, "s" * 32, 5)
+    assert settings.api_secret in settings.secrets
+    assert settings.api_secret not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"HUNKWISE_COPILOT_URLS": ""}, "HUNKWISE_API needs HUNKWISE_COPILOT_URLS"),
+        (PROVIDER, "not for COPILOT_PROVIDER_BASE_URL"),
+        ({"GITHUB_SERVER_URL": "https://git.example.com"}, "not for GITHUB_SERVER_URL"),
+        ({"HUNKWISE_API": "yes"}, 'HUNKWISE_API must be true or false, not "yes"'),
+        ({"HUNKWISE_API_REQUESTS": "0"}, "HUNKWISE_API_REQUESTS must be a whole number from 1"),
+    ],
+)
+def test_the_web_api_needs_servers_and_the_copilot_of_its_callers(
+    environ: dict[str, str], changes: dict[str, str], fault: str
+) -> None:
+    (found,) = faults_of({**environ, **API, **changes})
+    assert fault in found
+
+
+def test_a_short_secret_of_the_web_api_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
+    short = secret_file(tmp_path, "api", "s" * 31)
+    assert "32 characters or more" in faults_of({**environ, **API, "HUNKWISE_API_SECRET_FILE": short})[0]
+    assert read_service_settings({**environ, **API, "GITHUB_SERVER_URL": "https://octo.ghe.com"}).api

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any, Final, Protocol
 
 from copilot import CopilotClient, CopilotSession, RuntimeConnection
+from copilot.generated.rpc import ModelsListRequest
 from copilot.session import ProviderConfig
 
 from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
@@ -314,28 +315,41 @@ def _check_version(version: str, *, own: bool) -> None:
 
 
 async def preflight(
-    connection: CopilotConnection, models: Sequence[str | None], seconds: float = _PREFLIGHT_SECONDS
+    connection: CopilotConnection,
+    models: Sequence[str | None],
+    seconds: float = _PREFLIGHT_SECONDS,
+    *,
+    token: str = "",
 ) -> tuple[str, ...]:
     """Returns the models that Copilot offers. Verifies the token at no cost, and that one of `models` is offered.
 
-    With an invalid token the CLI still reports itself as ready and authenticated, and a session then hangs.
-    Raises ModelError: AUTHENTICATION, PAYMENT, FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
+    `token`: of a user; empty for that of the CLI, whose models are listed once. With an invalid token the CLI still
+    reports itself as ready and authenticated, and a session then hangs. Raises ModelError: AUTHENTICATION, PAYMENT,
+    FORBIDDEN, RATE_LIMIT, UNAVAILABLE_MODEL, ...
     """
     try:
         async with asyncio.timeout(seconds):
-            entries = await connection.client.list_models()
+            entries = await _list_models(connection.client, token)
     except TimeoutError as error:
         message = f"Copilot did not list its models within {seconds:.0f} seconds."
         raise fault(ModelKind.PROVIDER, message, provider=False) from error
     except SDK_ERRORS as error:
         raise from_sdk(error, provider=False) from error
     # A model that a policy disables is still listed, and a request to it would not fail.
-    offered = tuple(entry.id for entry in entries if not (entry.policy and entry.policy.state == "disabled"))
+    offered = tuple(name for name, state in entries if state != "disabled")
     if not offered:
         raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
     if models and not any(model is None or model in offered for model in models):
         raise not_offered(models, offered)
     return offered
+
+
+async def _list_models(client: BoundedClient, token: str) -> list[tuple[str, str]]:
+    """Returns the id of each model, and the state of its policy."""
+    if token:
+        listed = await client.rpc.models.list(ModelsListRequest(git_hub_token=token))
+        return [(one.id, str(one.policy.state.value) if one.policy else "") for one in listed.models]
+    return [(one.id, one.policy.state if one.policy else "") for one in await client.list_models()]
 
 
 def not_offered(models: Sequence[str | None], offered: Collection[str]) -> ModelError:

@@ -213,6 +213,40 @@ class ModelSource:
     """The models that Copilot offers to this account; None if they are not listed.
 
     The runtime silently replaces a model that it lacks, so such a model is never requested."""
+    github_token: str = field(default="", repr=False)
+    """Of the user whose Copilot answers; empty for the token of the CLI itself, or a provider."""
+
+
+class SessionPolicy(Protocol):
+    """Decides which session a question is asked in, and what becomes of it."""
+
+    async def open(self, connection: CopilotConnection, options: dict[str, Any]) -> CopilotSession:
+        """Returns a session. `options`: for the SDK. Raises SDK_ERRORS."""
+        ...
+
+    async def send(self, session: CopilotSession, prompt: str) -> None:
+        """Sends a message. Raises SDK_ERRORS."""
+        ...
+
+    async def close(self, connection: CopilotConnection, session: CopilotSession) -> None:
+        """Disconnects the session. Raises SDK_ERRORS."""
+        ...
+
+
+class OneTimeSession:
+    """Every question has a session of its own, which is deleted with its transcript."""
+
+    async def open(self, connection: CopilotConnection, options: dict[str, Any]) -> CopilotSession:
+        return await connection.client.create_session(session_id=f"{SESSION_PREFIX}{uuid.uuid4()}", **options)
+
+    async def send(self, session: CopilotSession, prompt: str) -> None:
+        await session.send(prompt)
+
+    async def close(self, connection: CopilotConnection, session: CopilotSession) -> None:
+        await connection.forget(session)
+
+
+_ONE_TIME = OneTimeSession()
 
 
 class Copilot:
@@ -224,8 +258,10 @@ class Copilot:
         source: ModelSource,
         code: ReadableCode,
         deadline: Deadline,
+        sessions: SessionPolicy = _ONE_TIME,
     ) -> None:
         self._connections = connections
+        self._sessions = sessions
         self._source = source
         self._code = code
         self._deadline = deadline
@@ -238,7 +274,7 @@ class Copilot:
         return sum(self.spent.values(), Usage())
 
     async def ask(self, question: Question) -> None:
-        """Asks the question in a new session, until its tool reports that it is answered.
+        """Asks the question in a session, until its tool reports that it is answered.
 
         If the server is lost meanwhile, it is asked again on another one; what was reported stays. Raises ModelError,
         of kind REFUSED if the model did not report after a second request.
@@ -296,23 +332,23 @@ class Copilot:
     async def _create_session(
         self, connection: CopilotConnection, question: Question, tools: Sequence[Tool], turn: Turn
     ) -> CopilotSession:
-        create = connection.client.create_session(
-            session_id=f"{SESSION_PREFIX}{uuid.uuid4()}",
-            model=question.model,
-            provider=self._source.provider,
-            tools=list(tools),
-            available_tools=[f"custom:{tool.name}" for tool in tools],
-            system_message={"mode": "replace", "content": encodable(question.system)},
-            on_permission_request=turn.deny,
-            hooks={"on_pre_tool_use": turn.before_tool, "on_post_tool_use_failure": turn.after_failure},
-            on_event=turn.observe,
-            infinite_sessions={"enabled": False},
-            large_output={
-                "enabled": False
-            },  # or the CLI replaces an answer of our tools above 20 KB by a file's name
-            disabled_mcp_servers=_NO_MCP_SERVERS,
-            streaming=False,
-        )
+        options = {
+            "model": question.model,
+            "provider": self._source.provider,
+            "github_token": self._source.github_token or None,
+            "tools": list(tools),
+            "available_tools": [f"custom:{tool.name}" for tool in tools],
+            "system_message": {"mode": "replace", "content": encodable(question.system)},
+            "on_permission_request": turn.deny,
+            "hooks": {"on_pre_tool_use": turn.before_tool, "on_post_tool_use_failure": turn.after_failure},
+            "on_event": turn.observe,
+            "infinite_sessions": {"enabled": False},
+            # Or the CLI replaces an answer of our tools above 20 KB by a file's name.
+            "large_output": {"enabled": False},
+            "disabled_mcp_servers": _NO_MCP_SERVERS,
+            "streaming": False,
+        }
+        create = self._sessions.open(connection, options)
         message = "The Copilot CLI did not open a session"
         return await self._wait_for(connection, create, _CREATE_SECONDS, message)
 
@@ -320,7 +356,7 @@ class Copilot:
         self, connection: CopilotConnection, session: CopilotSession, turn: Turn, prompt: str
     ) -> None:
         async def until_idle() -> None:
-            await session.send(encodable(prompt))
+            await self._sessions.send(session, encodable(prompt))
             await turn.finished
 
         await self._wait_for(connection, until_idle(), _QUESTION_SECONDS, "The model did not answer")
@@ -358,4 +394,4 @@ class Copilot:
             async with asyncio.timeout(_ABORT_SECONDS):
                 if not turn.idle:
                     await session.abort()
-                await connection.forget(session)
+                await self._sessions.close(connection, session)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
+from pydantic_core import from_json
 
 from hunkwise.domain.model import ReportTool, ToolReply
+from hunkwise.domain.text import encodable
 from hunkwise.prompts.report_call import (
     ReportedCall,
     has_suggestion,
@@ -66,6 +68,16 @@ def read_answer(arguments: object, *, suggests: bool) -> AnswerReport:
     call = reading.call
     suggestion = call.suggestion if has_suggestion(call.suggestion) else ""
     return AnswerReport(call.text, suggestion, reading.faults, call.done)
+
+
+def draft_text(arguments: str) -> str:
+    """Returns the text in the JSON of a call that is still being written; empty if there is none yet."""
+    try:
+        values = from_json(arguments, allow_partial="trailing-strings")
+    except ValueError:
+        return ""
+    text = values.get("text") if isinstance(values, dict) else None
+    return encodable(text)[:MAX_TEXT] if isinstance(text, str) else ""
 
 
 def parameters(*, suggests: bool) -> dict[str, Any]:

@@ -30,10 +30,10 @@ class QueueError(Error):
 
 
 @asynccontextmanager
-async def connected(url: str, wait: float) -> AsyncIterator[ConnectionPool]:
+async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIterator[ConnectionPool]:
     """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none.
 
-    `wait`: seconds that each use of a connection waits for one.
+    `wait`: seconds that each use of a connection waits for one; `size`: the most connections at a time.
     """
     pool = AsyncConnectionPool(
         url,
@@ -41,7 +41,7 @@ async def connected(url: str, wait: float) -> AsyncIterator[ConnectionPool]:
         # Of a database without an encoding (SQL_ASCII) texts would else be read as bytes.
         kwargs={"row_factory": dict_row, "client_encoding": "utf8"},
         min_size=1,
-        max_size=_CONNECTIONS,
+        max_size=size,
         timeout=wait,
         reconnect_timeout=wait,  # the pauses between attempts double until then
         check=AsyncConnectionPool.check_connection,

@@ -80,6 +80,17 @@ class Installations:
             installation, {"repositories": [repository.partition("/")[2]], "permissions": dict(permissions)}
         )
 
+    def is_installed(self, repository: str) -> bool:
+        """Returns whether the App is installed on a repository, and not suspended."""
+        try:
+            with self._connection() as github:
+                installation = github.get(f"/repos/{repository}/installation")
+        except GitHubError as error:
+            if error.kind is GitHubErrorKind.NOT_FOUND:
+                return False
+            raise
+        return installation.at("suspended_at").value is None
+
     def shas(self, repository: str, number: int, token: str) -> tuple[str, ...]:
         """Returns the commits of a pull request's base and head; for number 0 the default branch's newest commit."""
         with self._connection(token) as github:

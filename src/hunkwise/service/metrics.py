@@ -37,6 +37,12 @@ class ServiceMetrics:
             ("kind", "exit_code"),
             registry=self.registry,
         )
+        self.api_requests = Counter(
+            "hunkwise_api_requests",
+            "Requests to the web API by method and HTTP status.",
+            ("method", "status"),
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "hunkwise_job_seconds", "Duration of jobs.", ("kind",), buckets=_SECONDS, registry=self.registry
         )

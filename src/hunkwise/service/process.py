@@ -11,13 +11,14 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import uvicorn
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from hunkwise.errors import Error, SettingsError
@@ -93,9 +94,12 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
         elif not await queue.is_ready():
             raise no_tables_error()
         servers = await stack.enter_async_context(_shared_servers(settings, queue))
+        api: Sequence[Route] = ()
+        if settings.api and parts.web is not None and servers is not None:
+            api = await _api_routes(stack, settings, url, servers, metrics)
         ports = []
         for address, app in (
-            (parts.web, make_web(settings, queue, metrics, servers=servers)),
+            (parts.web, make_web(settings, queue, metrics, servers=servers, api=api)),
             (parts.metrics, make_metrics(settings, queue, metrics, servers)),
         ):
             if address is not None:
@@ -146,6 +150,20 @@ def _log_callback(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     """Logs the type of an error in a callback: the SDK's fail on unknown events, whose text is untrusted."""
     error = context.get("exception")
     _log.info("A callback failed: %s", type(error).__name__ if error else context.get("message"))
+
+
+async def _api_routes(
+    stack: AsyncExitStack,
+    settings: ServiceSettings,
+    url: str,
+    servers: SharedServers,
+    metrics: ServiceMetrics,
+) -> Sequence[Route]:
+    """Returns the routes of the web API, whose connections `stack` closes. Raises QueueError."""
+    from hunkwise.service.api import open_api  # loads the SDK
+
+    opened = open_api(settings, url, Installations(settings), servers.pool, metrics)
+    return (await stack.enter_async_context(opened)).routes
 
 
 async def _work(

@@ -19,6 +19,11 @@ CREATE TABLE IF NOT EXISTS hunkwise_cursors (
   name text PRIMARY KEY,
   value text NOT NULL
 );
+CREATE TABLE IF NOT EXISTS hunkwise_api_users (
+  id bigint PRIMARY KEY,
+  hour timestamptz NOT NULL,
+  requests integer NOT NULL
+);
 CREATE TABLE IF NOT EXISTS hunkwise_progress (
   job bigint PRIMARY KEY,
   line text NOT NULL

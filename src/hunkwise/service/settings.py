@@ -10,13 +10,15 @@ from typing import Final
 
 from hunkwise.errors import SettingsError
 from hunkwise.github.transport import create_app_token
-from hunkwise.settings.inputs import PROVIDER_INPUTS, read_inputs
-from hunkwise.settings.parsing import did_you_mean, listed, parse_url, quoted
+from hunkwise.settings.inputs import PROVIDER_INPUTS, copilot_host, read_inputs
+from hunkwise.settings.parsing import BOOLEANS, did_you_mean, listed, parse_url, quoted
 from hunkwise.settings.secret_file import read_secret_file
 
 MAX_DEADLINE: Final = 50.0
 """Minutes of a job: its installation token is valid for an hour."""
 AUDIT_PERIODS: Final = ("daily", "weekly")
+_MIN_API_SECRET: Final = 32
+"""Characters."""
 _PREFIX: Final = "HUNKWISE_"
 
 
@@ -49,6 +51,12 @@ class ServiceSettings:
     """`daily` or `weekly`: when repositories with the key `audit` are audited; empty: never."""
     password: str = field(default="", repr=False)
     """Of the status page; empty: the page is served to the loopback interface only."""
+    api: bool = False
+    """Whether the web API is served."""
+    api_secret: str = field(default="", repr=False)
+    """From which the ids of its sessions are derived; empty for the one in the database."""
+    api_requests: int = 60
+    """That one user may send to it in an hour."""
 
     @property
     def uses_app_for_copilot(self) -> bool:
@@ -64,6 +72,7 @@ class ServiceSettings:
             *(secret.decode("utf-8", "replace") for secret in self.webhook_secrets),
             self.copilot_token,
             self.password,
+            self.api_secret,
             *(value for name, value in self.model_inputs.items() if name in _SECRET_INPUTS),
         )
         return tuple(value for value in values if value)
@@ -116,6 +125,10 @@ def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
     copilot_token = _secret_file(environ, "COPILOT_TOKEN_FILE", faults).strip()
     if not faults:
         faults += _model_faults(inputs, copilot_token, server_url)
+    api = _word(environ, "API", BOOLEANS, faults) == "true"
+    api_secret = _secret_file(environ, "API_SECRET_FILE", faults).strip()
+    if api:
+        faults += _api_faults(inputs, api_secret, server_url)
     database_url, data = read_database_settings(environ)
     settings = ServiceSettings(
         data=data,
@@ -132,6 +145,9 @@ def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
         data_limit=(_number(environ, "DATA_LIMIT_GB", 10, 1, 100_000, faults) or 10) << 30,
         audit_every=_word(environ, "AUDIT_EVERY", AUDIT_PERIODS, faults),
         password=_secret_file(environ, "PASSWORD_FILE", faults).strip(),
+        api=api,
+        api_secret=api_secret,
+        api_requests=_number(environ, "API_REQUESTS", 60, 1, 100_000, faults) or 60,
     )
     if faults:
         raise SettingsError(faults)
@@ -160,6 +176,29 @@ def _model_faults(inputs: Mapping[str, str], copilot_token: str, server_url: str
         faults = [
             fault.replace(f'Input "{name}"', variable).replace(f'"{name}"', variable) for fault in faults
         ]
+    return faults
+
+
+def _api_faults(inputs: Mapping[str, str], secret: str, server_url: str) -> list[str]:
+    """Returns why the web API cannot be served: each caller's own Copilot answers there, on servers that are shared."""
+    faults = []
+    if "copilot-url" not in inputs:
+        faults.append(
+            "HUNKWISE_API needs HUNKWISE_COPILOT_URLS: set it to the host:port of each running Copilot CLI."
+        )
+    if "provider-base-url" in inputs:
+        faults.append(
+            "HUNKWISE_API is not for COPILOT_PROVIDER_BASE_URL: each caller's own Copilot answers. Leave one out."
+        )
+    if copilot_host({"GITHUB_SERVER_URL": server_url}) is None:
+        faults.append(
+            "HUNKWISE_API is not for GITHUB_SERVER_URL: a server that is neither https://github.com nor on ghe.com has"
+            " no Copilot, and the tokens of its users are sent nowhere else."
+        )
+    if secret and len(secret) < _MIN_API_SECRET:
+        faults.append(
+            f"HUNKWISE_API_SECRET_FILE must have {_MIN_API_SECRET} characters or more: see `openssl rand -hex 32`."
+        )
     return faults
 
 

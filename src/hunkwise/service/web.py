@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hmac
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, partial
 from typing import Final
@@ -182,14 +183,19 @@ def make_web(
     *,
     servers: SharedServers | None = None,
     answer_seconds: float = ANSWER_SECONDS,
+    api: Sequence[Route] = (),
 ) -> Starlette:
-    """Returns the application of the public port. Serve it while the queue is open."""
+    """Returns the application of the public port. Serve it while the queue is open.
+
+    `api`: the routes of the web API.
+    """
     web = Web(settings, queue, metrics, servers=servers, answer_seconds=answer_seconds)
     routes = [
         Route("/", partial(web.status, public=True)),
         Route("/healthz", web.health),
         Route("/readyz", web.ready),
         Route("/webhooks/github", web.webhook, methods=["POST"]),
+        *api,
     ]
     return Starlette(routes=routes)
 

@@ -17,8 +17,9 @@ MAX_BODY: Final = 25 << 20
 """Bytes: GitHub sends no larger payload."""
 _SIGNATURE: Final = re.compile(r"sha256=([0-9a-f]{64})")
 _DELIVERY: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-_REPOSITORY: Final = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
-_MAX_NUMBER: Final = 2**31 - 1
+REPOSITORY: Final = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+"""The full name of one."""
+MAX_NUMBER: Final = 2**31 - 1
 """Of pull requests and issues."""
 _MAX_ID: Final = 2**53
 REVIEWED: Final = ("opened", "synchronize", "reopened", "ready_for_review", "edited", "labeled", "unlabeled")
@@ -107,7 +108,7 @@ def _pull_request_jobs(
     payload: dict[str, Any], action: str, repository: str, installation: int
 ) -> WebhookJobs:
     pull = _object(payload, "pull_request")
-    number = _number(pull, "number", _MAX_NUMBER)
+    number = _number(pull, "number", MAX_NUMBER)
     kept = {
         "action": action,
         "number": number,
@@ -143,7 +144,7 @@ def _command_job(
         return None
     in_thread = event == "pull_request_review_comment"
     subject = _object(payload, "pull_request" if in_thread else "issue")
-    number, comment_id = _number(subject, "number", _MAX_NUMBER), _number(comment, "id", _MAX_ID)
+    number, comment_id = _number(subject, "number", MAX_NUMBER), _number(comment, "id", _MAX_ID)
     kept_subject: dict[str, Any] = {"number": number}
     if in_thread:
         kept_subject |= {side: _kept_side(subject, side) for side in ("head", "base")}
@@ -174,7 +175,7 @@ def _kept_side(pull: dict[str, Any], side: str) -> dict[str, Any]:
 def _name(repository: dict[str, Any]) -> str:
     """Returns `owner/name`."""
     name = _text(repository, "full_name")
-    if not _REPOSITORY.fullmatch(name):
+    if not REPOSITORY.fullmatch(name):
         raise WebhookError(400, "A repository in the payload has no valid full name.")
     return name
 
