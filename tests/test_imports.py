@@ -17,16 +17,18 @@ MAY_KNOW = {
     "errors": set(),
     "files": set(),
     "worker": set(),
+    "certificates": set(),
+    "telemetry": set(),
     "demo": set(),
     "redaction": {"domain"},
-    "settings": {"domain", "errors"},
+    "settings": {"domain", "errors", "telemetry"},
     "plan": {"domain"},
     "enclosing": {"domain", "plan", "worker"},
     "prompts": {"domain", "errors", "plan", "worker"},
     "tracking": {"domain"},
     "publish": {"domain", "errors", "tracking"},
-    "copilot": {"domain", "errors", "files", "redaction", "settings", "worker"},
-    "github": {"domain", "errors", "publish", "redaction", "tracking"},
+    "copilot": {"certificates", "domain", "errors", "files", "redaction", "settings", "telemetry", "worker"},
+    "github": {"certificates", "domain", "errors", "publish", "redaction", "tracking"},
     "repository": {"domain", "errors", "files"},
     "actions": {"domain", "redaction", "settings"},
     "flows": {"domain", "enclosing", "errors", "plan", "prompts", "publish", "settings", "tracking"},
@@ -47,6 +49,7 @@ VENDORS = {
     "copilot": "copilot",
     "github": "github",
     "tree_sitter": "enclosing",
+    "opentelemetry": "telemetry",
     **dict.fromkeys(("procrastinate", "psycopg", "starlette", "uvicorn", "prometheus_client"), "service"),
 }
 MODULES = {
@@ -83,7 +86,7 @@ def test_a_stage_knows_only_what_stands_below_it() -> None:
     assert {(own, name) for own, name in known if name not in {own, "", *MAY_KNOW[own]}} == set()
 
 
-GROUND = {"domain", "errors", "files", "worker", "redaction"}
+GROUND = {"domain", "errors", "files", "worker", "redaction", "certificates", "telemetry"}
 """What the picture in CONTRIBUTING.md leaves out: every module may import these."""
 
 

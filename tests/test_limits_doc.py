@@ -488,6 +488,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.github.connection:REQUEST_SECONDS", "hunkwise.github.transport:TIMEOUT"],
         "tests/github/test_transport.py::test_server_that_hangs_in_any_phase_is_a_timeout",
     ),
+    "Sending telemetry, at the end": (
+        ["hunkwise.telemetry:EXPORT_SECONDS"],
+        "tests/test_telemetry.py::test_a_collector_that_hangs_is_not_waited_for",
+    ),
     "One call of git": (
         ["hunkwise.repository.git_process:TIMEOUT", "hunkwise.repository.git:DIFF_TIMEOUT"],
         "tests/end_to_end/test_limits.py::test_deadline_ends_hanging_git",

@@ -16,6 +16,7 @@ from hunkwise.argument_parser import completion_script
 from hunkwise.arguments import build_parser
 from hunkwise.commands.messages import no_service_error, print_message
 from hunkwise.errors import Error, host_error
+from hunkwise.telemetry import annotate, recorded_run
 
 _UNKNOWN_HINT = "This is a fault of hunkwise's own: please report it with the lines above."
 
@@ -51,6 +52,13 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     if arguments.command is None:
         parser.print_help()
         return 0
+    with recorded_run(arguments.command, environ):
+        code = _run_command(arguments, environ)
+        annotate({"hunkwise.exit_code": code})
+    return code
+
+
+def _run_command(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if arguments.command == "action":
         return _run_action(environ)
     if arguments.command == "publish" and not arguments.pr:

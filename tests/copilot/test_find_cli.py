@@ -151,6 +151,28 @@ def test_environment_that_approves_all_tools_is_rejected(value: str) -> None:
     refuse_unsafe({"COPILOT_ALLOW_ALL": ""})
 
 
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"),
+    [("true", True), ("SPAN_ONLY", True), ("1", True), ("false", False), ("False ", False), ("0", False)],
+)
+def test_environment_that_sends_prompts_to_a_collector_is_rejected(
+    tmp_path: Path, value: str, refused: bool
+) -> None:
+    environ = {CONTENT: value, "OTEL_SERVICE_NAME": "reviews"}
+    if refused:
+        with pytest.raises(SettingsError, match=f"{CONTENT} is set: prompts, and with them code, would go"):
+            refuse_unsafe(environ)
+    else:
+        refuse_unsafe(environ)
+    passed_on = sidecar_environment(
+        environ, home=tmp_path, connection_token="t", credential=Credential("ghs_x"), package_cache=None
+    )
+    assert [name for name in passed_on if name.startswith("OTEL_")] == ["OTEL_SERVICE_NAME"]
+
+
 def test_provider_makes_cli_offline_and_copilot_does_not(tmp_path: Path) -> None:
     def variables_for(credential: Credential) -> dict[str, str]:
         return sidecar_environment(
@@ -173,6 +195,9 @@ def test_provider_makes_cli_offline_and_copilot_does_not(tmp_path: Path) -> None
         ({"GITHUB_SERVER_URL": "https://octo.ghe.com"}, "octo.ghe.com"),
         ({"GITHUB_SERVER_URL": "https://octo.ghe.com", "GH_HOST": "other.ghe.com"}, "other.ghe.com"),
         ({"GITHUB_SERVER_URL": "https://ghes.corp.example"}, None),
+        ({"GITHUB_SERVER_URL": "https://ghes.corp.example", "GH_HOST": "ghes.corp.example"}, None),
+        ({"GH_HOST": "Octo.GHE.com"}, "Octo.GHE.com"),
+        ({"GH_HOST": "ghe.com.attacker.example"}, None),
     ],
 )
 def test_cli_environment_has_host_of_ghe_com_server(

@@ -166,12 +166,15 @@ def test_certificates_are_copied_into_the_root_folder(tmp_path: Path) -> None:
     variables = {
         "SSL_CERT_FILE": str(tmp_path / "first" / "a.pem"),
         "NODE_EXTRA_CA_CERTS": str(tmp_path / "second" / "c.pem"),
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "first" / "b.pem"),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(tmp_path / "first" / "b.pem"),
         "SSL_CERT_DIR": f"{tmp_path / 'first'}:{tmp_path / 'second'}",
     }
     found = carried(variables, target)
     assert {name: path.read_text() for name, path in found.items() if path.is_file()} == {
         "SSL_CERT_FILE": "first a.pem",
         "NODE_EXTRA_CA_CERTS": "second c.pem",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "first b.pem",
     }
     assert {path.name: path.read_text() for path in found["SSL_CERT_DIR"].iterdir()} == {
         "a.pem": "first a.pem",

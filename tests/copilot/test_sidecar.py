@@ -160,6 +160,8 @@ def test_port_of_another_process_is_rejected(tmp_path: Path) -> None:
 def test_child_gets_only_needed_environment_variables() -> None:
     canaries = {
         "GITHUB_TOKEN": "ghs_canary",
+        "GH_TOKEN": "ghs_canary",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "canary",
         "INPUT_GITHUB-TOKEN": "ghs_canary",
         "ACTIONS_RUNTIME_TOKEN": "canary",
         "COPILOT_ALLOW_ALL": "canary",

@@ -118,6 +118,10 @@ def test_tokens_of_a_job_on_another_server(environ: dict[str, str], expected: di
         (GHE_COM, "octo.ghe.com, as in GITHUB_SERVER_URL: the CLI gets it as GH_HOST"),
         (GHE_COM | {"GH_HOST": "other.ghe.com"}, "other.ghe.com, which GH_HOST names"),
         ({"COPILOT_GH_HOST": "a.ghe.com", "GH_HOST": "b.ghe.com"}, "a.ghe.com, which COPILOT_GH_HOST names"),
+        (
+            GHE_COM | {"GH_HOST": "ghes.corp.example"},
+            "octo.ghe.com, as in GITHUB_SERVER_URL: the CLI gets it as GH_HOST",
+        ),
     ],
 )
 def test_server_of_copilot_is_reported(environ: dict[str, str], expected: str) -> None:

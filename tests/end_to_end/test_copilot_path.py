@@ -105,4 +105,5 @@ def test_uses_running_cli_after_unreachable_address(world: World) -> None:
         assert_failed(world, wrong, *words)
         world.run_copilot({**addresses, "copilot-connection-token": cli.token}, token=None, code=0)
         assert [comment.line for comment in world.github.comments] == [3]
+        assert {entry.token for entry in world.copilot.journal} == {COPILOT_TOKEN}, "that of the server"
     assert not [path for path in (world.folder / "cli").rglob("*.jsonl") if "app.py" in path.read_text()]

@@ -318,7 +318,7 @@ def test_instructions_that_are_not_there_or_not_shown_are_not_named(
 
 def test_allowing_the_cli_everything_is_refused(world: World) -> None:
     told = job(world, environ={"COPILOT_ALLOW_ALL": "true"})
-    assert (told.code, told.stopping) == (2, ["COPILOT_ALLOW_ALL"])
+    assert (told.code, told.stopping) == (2, ["Environment"])
 
 
 def test_a_run_of_a_fork_is_told_what_it_lacks(world: World) -> None:

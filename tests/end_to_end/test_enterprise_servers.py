@@ -13,9 +13,13 @@ import pytest
 
 from hunkwise.copilot.find_cli import find_cli
 from tests.copilot.programs import script
+from tests.end_to_end.audits import Audits, sources
+from tests.end_to_end.commands import answer_call, command, reply
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN
 from tests.end_to_end.test_doctor import job
 from tests.end_to_end.world import World, finding
+from tests.fakes.enterprise_server import GHE_COM as OCTO
+from tests.fakes.enterprise_server import HOST, SERVER, EnterpriseServer, enterprise_server, ghe_com
 from tests.fakes.model_script import report
 
 GHES = "https://ghes.corp.example"
@@ -72,6 +76,50 @@ def test_cli_gets_host_of_ghe_com(world: World, cli: RecordedCli) -> None:
     assert [comment.line for comment in world.github.comments] == [3]
 
 
+@pytest.fixture
+def server(world: World) -> Iterator[EnterpriseServer]:
+    """An Enterprise Server with the world's repository. Checks that nothing else was asked for anything."""
+    with enterprise_server(world.github, world.folder / "server") as server:
+        yield server
+    assert server.hosts == {f"{HOST}:443"}
+    assert {path.split("/")[2] for path in server.paths} == {"v3", "graphql"}
+    assert "github.com" not in world.posted + world.summary_comment + world.check_run_text
+
+
+def test_enterprise_server_has_the_whole_of_a_review(world: World, server: EnterpriseServer) -> None:
+    world.change(script=report([finding()]))
+    result = world.run({"upload-sarif": "true"}, environ=server.environ, code=0)
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert result.outputs["review-url"].startswith(f"{SERVER}/")
+    assert f"{SERVER}/octo/repo/blob/" in world.summary_comment
+
+
+def test_enterprise_server_has_the_answer_to_a_command(world: World, server: EnterpriseServer) -> None:
+    world.change(script=lambda _request: answer_call("Since the line is new."))
+    comment, _ = command(world, "/hunkwise ask Why?", environ=server.environ)
+    assert "Since the line is new." in reply(world, comment)
+
+
+def test_enterprise_server_has_the_issue_of_an_audit(world: World, server: EnterpriseServer) -> None:
+    audits = Audits(world, sources(1))
+    audits.plant("src/part01.py")
+    audits.run(environ=server.environ)
+    assert f"{SERVER}/octo/repo/blob/" in audits.issue.body
+    assert "github.com" not in audits.issue.body
+
+
+def test_ghe_com_has_the_whole_of_a_review_and_its_copilot(world: World) -> None:
+    world.change(script=report([finding()]))
+    with ghe_com(world.github, world.copilot, world.folder / "server") as server:
+        step = world.copilot_step(token=None, environ=server.environ)
+        for name in ("COPILOT_API_URL", "COPILOT_DEBUG_GITHUB_API_URL"):
+            del step.environ[name]
+        world.record(step.run(), code=0)
+    assert [comment.line for comment in world.github.comments] == [3]
+    assert server.hosts == {f"api.{OCTO}:443", f"copilot-api.{OCTO}:443"}
+    assert {entry.token for entry in world.copilot.journal} == {GITHUB_TOKEN}
+
+
 @contextmanager
 def refusing_proxy() -> Iterator[tuple[str, set[str]]]:
     """Yields the address of a proxy that connects to nothing, and the hosts that it was asked for."""
@@ -92,18 +140,14 @@ def refusing_proxy() -> Iterator[tuple[str, set[str]]]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts
 
 
-@pytest.mark.parametrize(
-    ("server", "asked"),
-    [(GHE_COM, "copilot-api.octo.ghe.com:443"), ("https://github.com", "api.githubcopilot.com:443")],
-)
-def test_cli_asks_the_copilot_of_its_server_only(world: World, server: str, asked: str) -> None:
+def test_cli_asks_the_copilot_of_github_only(world: World) -> None:
     world.change()
     with refusing_proxy() as (proxy, hosts):
-        step = world.copilot_step(token=None, environ={"GITHUB_SERVER_URL": server, "HTTPS_PROXY": proxy})
+        step = world.copilot_step(token=None, environ={"HTTPS_PROXY": proxy})
         for name in ("COPILOT_API_URL", "COPILOT_DEBUG_GITHUB_API_URL"):
             del step.environ[name]
         world.record(step.run(), code=3)
-    assert hosts == {asked}
+    assert hosts == {"api.githubcopilot.com:443"}
 
 
 def test_doctor_reports_server_without_copilot_and_sends_nothing(world: World, cli: RecordedCli) -> None:

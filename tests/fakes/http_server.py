@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
 import uvicorn
@@ -27,10 +28,17 @@ _STOP_SECONDS = 10.0
 
 
 @contextmanager
-def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off", host: str = "127.0.0.1") -> Iterator[str]:
+def serve(
+    app: ASGIApp,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    host: str = "127.0.0.1",
+    tls: tuple[Path, Path] | None = None,
+) -> Iterator[str]:
     """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled.
 
     `host`: another IPv4 address of this machine, which may come into being later, such as that of a container's bridge.
+    `tls`: the files of a certificate and its key, for https.
     """
     listener = _listener(host)
     # asyncio does so only for sockets that name their protocol. Without it a reply waits for an acknowledgement.
@@ -48,6 +56,8 @@ def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off", host: str = "
             log_config=None,
             server_header=False,
             timeout_keep_alive=30,
+            ssl_certfile=str(tls[0]) if tls else None,
+            ssl_keyfile=str(tls[1]) if tls else None,
         )
     )
     # Cut connections and cancelled requests are what the fakes are for, and not worth a traceback.
@@ -58,7 +68,7 @@ def serve(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off", host: str = "
     thread.start()
     try:
         _await_start(server, thread)
-        yield f"http://{host}:{port}"
+        yield f"{'https' if tls else 'http'}://{host}:{port}"
     finally:
         server.stop()
         thread.join(_STOP_SECONDS)

@@ -55,6 +55,7 @@ async def ask(
     streaming: bool = False,
     declined: int = 0,
     seconds: float = 20,
+    github_token: str | None = None,
 ) -> Asked:
     """Asks for a report; the first `declined` calls of the tool are rejected."""
     asked = Asked()
@@ -79,6 +80,7 @@ async def ask(
         tools=[tool],
         available_tools=[f"custom:{REPORT_TOOL}"],
         streaming=streaming,
+        github_token=github_token,
         system_message={"mode": "replace", "content": "You review."},
         disabled_mcp_servers=["github-mcp-server", "githubiq"],
     )

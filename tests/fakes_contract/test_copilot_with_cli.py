@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from copilot import CopilotClient
 
 from tests.fakes.copilot_api import FakeCopilot, offered_model
 from tests.fakes.http_server import serve
+from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Fault, always, report
 from tests.fakes_contract.cli import running_cli
 from tests.fakes_contract.sdk import Asked, ask, connected
@@ -142,3 +143,38 @@ def test_journal_has_faults_of_the_script(tmp_path: Path) -> None:
     assert (odd.status_code, bare.status_code) == (404, 401)
     assert user.json()["endpoints"]["api"] == url
     assert copilot.journal[1].body == "\ufffd"
+
+
+def test_token_of_session_comes_before_those_of_the_environment(tmp_path: Path) -> None:
+    """And with a provider of one's own no token is sent at all, and its key goes nowhere else."""
+    order = ("COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+    tokens = {name: f"ghs_{name.lower()}" for name in order}
+    copilot = FakeCopilot(["gho_alice", "gho_bob", *tokens.values()], report())
+    model = ScriptedModel(report())
+    seen: dict[str, set[str]] = {}
+
+    async def note(name: str, asking: Awaitable[Asked]) -> None:
+        copilot.journal.clear()
+        assert len((await asking).reported) == 1
+        seen[name] = {entry.token for entry in copilot.journal}
+
+    async def with_environment(names: Sequence[str]) -> None:
+        with running_cli(tmp_path / names[0], addresses | {name: tokens[name] for name in names}) as cli:
+            async with connected(cli) as client:
+                await note(names[0], ask(client, model="gpt-5-mini"))
+                if names == order:
+                    await note("session", ask(client, model="gpt-5-mini", github_token="gho_alice"))
+                    await note("other session", ask(client, model="gpt-5-mini", github_token="gho_bob"))
+                    provider = {"type": "openai", "base_url": f"{model_url}/v1", "api_key": "key-own"}
+                    await note("provider", ask(client, model="scripted-model", provider=provider))
+
+    with environment(copilot, None) as addresses, serve(model) as model_url:
+        for start in range(len(order)):
+            asyncio.run(with_environment(order[start:]))
+    assert seen == {
+        **{name: {token} for name, token in tokens.items()},
+        "session": {"gho_alice"},
+        "other session": {"gho_bob"},
+        "provider": set(),
+    }
+    assert {request.headers["authorization"] for request in model.requests} == {"Bearer key-own"}

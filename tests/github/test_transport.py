@@ -14,7 +14,7 @@ import pytest
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
 from hunkwise.github.responses import MAX_ANSWER, RequestTimeoutError
-from hunkwise.github.transport import DeadlineExceededError, RequestTimer
+from hunkwise.github.transport import DeadlineExceededError, RequestTimer, open_transport
 from tests.fakes.http_server import Behaviour, Connections, drip, raw_server
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -30,6 +30,20 @@ def connect(behave: Behaviour, *, last: float = 600.0) -> Iterator[tuple[Connect
         )
         yield server, connection
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("api_url", "graphql_url"),
+    [
+        ("https://api.github.com", "https://api.github.com/graphql"),
+        ("https://api.octo.ghe.com", "https://api.octo.ghe.com/graphql"),
+        ("https://ghes.corp.example/api/v3", "https://ghes.corp.example/api/graphql"),
+    ],
+)
+def test_address_of_graphql_follows_from_that_of_the_api(api_url: str, graphql_url: str) -> None:
+    transport = open_transport("ghs_x", api_url)
+    assert transport.requester.graphql_url == graphql_url
+    transport.close()
 
 
 def no_response(_connection: socket.socket, over: threading.Event) -> None:

@@ -39,6 +39,8 @@ class ServiceWorld:
         self.app_url = app_url
         self.model = model
         self.model_url = model_url
+        self.variables: dict[str, str] = {}
+        """More variables of each process."""
 
     def environ(self, database: str = "", **more: str) -> dict[str, str]:
         """Returns the variables of a process of the service."""
@@ -57,10 +59,10 @@ class ServiceWorld:
             **{f"HUNKWISE_{name}_FILE": str(self.folder / name) for name in files},
             "GITHUB_API_URL": self.app_url,
             "GITHUB_SERVER_URL": self.app_url,
-            "GITHUB_GRAPHQL_URL": f"{self.app_url}/graphql",
             "COPILOT_PROVIDER_TYPE": "openai",
             "COPILOT_PROVIDER_BASE_URL": f"{self.model_url}/v1",
             "COPILOT_MODEL": "scripted-model",
+            **self.variables,
             **more,
         }
 

@@ -15,6 +15,7 @@ from hunkwise.service.installation import Installations
 from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner
 from hunkwise.service.queue import JobResult
 from tests.end_to_end.world import LINE
+from tests.fakes.enterprise_server import HOST, enterprise_server
 from tests.fakes.model_script import Answer, ModelRequest, Script, always, report
 from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
 from tests.service.workers import until
@@ -30,6 +31,10 @@ def test_two_jobs_review_at_the_same_time_each_with_tokens_of_its_own(world: Ser
     lines: dict[int, list[str]] = {1: [], 2: []}
     environs: dict[str, str] = {}
     world.model.script = _noting(world, environs, report([LINE]))
+    world.variables = {
+        "OTEL_SERVICE_NAME": "reviews",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
+    }
 
     async def main() -> list[JobResult]:
         runner = world.runner(progress=lambda job, line: lines[job].append(line))
@@ -51,7 +56,27 @@ def test_two_jobs_review_at_the_same_time_each_with_tokens_of_its_own(world: Ser
         world.check_secrets(ours, name)
     assert len({path.partition(".git")[0] for path in world.app.fetched}) == 2
     assert {len(token.repositories) for token in world.app.tokens} == {1}
+    assert all("OTEL_SERVICE_NAME=reviews" in text and "CAPTURE" not in text for text in environs.values())
     assert all("HUNKWISE_APP" not in text and "DATABASE" not in text for text in environs.values())
+
+
+def test_a_job_on_an_enterprise_server_asks_nothing_but_that(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with enterprise_server(world.app, world.folder / "server") as server:
+        world.variables = server.environ
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)  # the App's tokens are asked for in this process
+        result = asyncio.run(world.runner().run(1, review_of()))
+    assert (result.exit_code, result.outputs["findings"]) == (0, "1")
+    assert any("It breaks." in text for text in world.reviews())
+    assert server.hosts == {f"{HOST}:443"}
+    assert {"/".join(path.split("/")[:3]) for path in server.paths} == {
+        "/api/v3",
+        "/api/graphql",
+        "/octo/first.git",
+    }
+    assert [request.path for request in world.app.journal] == ["/app/installations/77/access_tokens"]
 
 
 def _noting(world: ServiceWorld, environs: dict[str, str], script: Script) -> Script:

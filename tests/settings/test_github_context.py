@@ -42,7 +42,6 @@ def test_three_variables_are_sufficient() -> None:
         Path("/e.json"),
         "octo/re.po",
         api_url="https://api.github.com",
-        graphql_url="https://api.github.com/graphql",
         server_url="https://github.com",
         reports=ReportFolder(SYSTEM, SYSTEM),
     )
@@ -70,7 +69,6 @@ def test_all_variables_of_the_runner_are_read() -> None:
         Path("/e.json"),
         "octo/re.po",
         api_url="https://ghe.example/api/v3",
-        graphql_url="https://ghe.example/api/graphql",
         server_url="https://ghe.example",
         sha="a" * 40,
         workspace=Path("/w"),
@@ -141,9 +139,9 @@ def test_all_missing_variables_are_reported() -> None:
             "GITHUB_API_URL is not a URL; write one such as https://api.example.com/v1.",
         ),
         (
-            "GITHUB_GRAPHQL_URL",
+            "GITHUB_API_URL",
             "https://a:b@c",
-            "GITHUB_GRAPHQL_URL must not hold a user name or password; leave out everything up to the @.",
+            "GITHUB_API_URL must not hold a user name or password; leave out everything up to the @.",
         ),
         (
             "GITHUB_SERVER_URL",

@@ -57,6 +57,7 @@ from hunkwise.repository.history import find_renames, list_tree, read_activity
 from hunkwise.repository.trees import GitTree
 from hunkwise.settings.config import Config
 from hunkwise.settings.inputs import Provider
+from hunkwise.telemetry import span
 from hunkwise.tracking.ledger import LedgerStatus, update_ledger
 
 _MOST_ATTRIBUTES = 500
@@ -158,6 +159,7 @@ class Audit:
         system = Renderer(self._texts.templates).system_for(config.reviewing[0].name, audit=True)
         return settings_digest(config, self._texts.templates, (), demo=self._sources.demo, system=system)
 
+    @span("audit.plan")
     def plan(
         self, *, shards: int | None = None, only: Sequence[str] = (), read_again: bool = False
     ) -> AuditPlan:
@@ -291,6 +293,7 @@ class Audit:
         """Returns the part of a shard that ran in this process."""
         return read_part(json.dumps(values).encode(), plan)
 
+    @span("audit.merge")
     def merge(
         self,
         plan: AuditPlan,

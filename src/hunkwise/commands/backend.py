@@ -20,6 +20,7 @@ from hunkwise.settings.parsing import (
     InputReader,
     set_inputs,
 )
+from hunkwise.telemetry import header_secrets
 
 _SET_UP = (
     'Set COPILOT_GITHUB_TOKEN to a fine-grained token with "Copilot Requests", or COPILOT_PROVIDER_BASE_URL and '
@@ -110,6 +111,7 @@ def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
         *(environ.get(name, "") for name in SECRET_VARIABLES),
     ]
     values += [_password(environ.get(name, "")) for name in _PROXIES]
+    values += header_secrets(environ)
     return tuple(dict.fromkeys(secret.strip() for secret in values if len(secret.strip()) >= _SHORTEST))
 
 

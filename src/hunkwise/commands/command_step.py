@@ -23,6 +23,7 @@ from hunkwise.publish.command_texts import unknown_text
 from hunkwise.settings.events import CommandTask, NothingToDo, ReviewTask
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
+from hunkwise.telemetry import span
 
 _log = logging.getLogger(__name__)
 _WHEN_CLOSED = frozenset((CommandWord.HELP, CommandWord.ASK, CommandWord.EXPLAIN, CommandWord.CONFIG))
@@ -187,6 +188,7 @@ class _CommandStep:
         self._answer(comment, CommandReply(f"{verdict} (`{head}`)"))
         return outcome
 
+    @span("post")
     def _answer(self, comment: CommandComment, reply: CommandReply) -> NothingToDo:
         """Posts the reply, and reacts: done, or refused."""
         body = reply.body

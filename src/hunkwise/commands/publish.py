@@ -31,6 +31,7 @@ from hunkwise.publish.sarif import as_sarif
 from hunkwise.redaction import SecretScan, withhold, without_secrets
 from hunkwise.settings.config import Config
 from hunkwise.settings.github_context import RunnerEnvironment
+from hunkwise.telemetry import annotate, span
 
 _SPARE, _SPARE_A_FINDING = 16 * 1024, 256
 """Bytes by which a job summary may grow when the place of each finding is known."""
@@ -161,6 +162,7 @@ class Publisher:
         """Writes to the check run how many parts of the change are done."""
         self.announcement.progress(done, total)
 
+    @span("post")
     def publish(self, result: Review) -> PublishedRun:
         """Posts the review, and writes report and SARIF. Never raises GitHubError."""
         review = withhold(result, self._scan)
@@ -170,6 +172,13 @@ class Publisher:
         report = self._write_report_file("report.json", self._report(view))
         sarif = self._write_report_file("hunkwise.sarif", self._sarif(view))
         outputs = outputs_of(view, report, sarif)
+        annotate(
+            {
+                "hunkwise.conclusion": outputs["conclusion"],
+                "hunkwise.findings": len(view.review.findings),
+                "hunkwise.coverage": view.review.coverage.percent,
+            }
+        )
         return PublishedRun(published, job_summary(view).text, outputs, self._warnings)
 
     @property

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar, cast
@@ -44,6 +45,7 @@ from hunkwise.settings.config import Config
 from hunkwise.settings.events import NothingToDo, PublishTask, ReviewTask
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import Inputs
+from hunkwise.telemetry import annotate, span
 
 _Result = TypeVar("_Result")
 _REFUSED_TOKEN = (ModelKind.AUTHENTICATION, ModelKind.FORBIDDEN)
@@ -129,8 +131,10 @@ class RepositoryReader:
         if self._git is not None:
             self._git.close()
 
+    @span("fetch")
     def fetch(self, number: int) -> FetchedPullRequest:
         """Fetches the pull request and its base's configuration, whose deadline applies from now on. Raises Error."""
+        annotate({"vcs.change.id": str(number)})
         git = self._git = readable(self._git)
         withheld = MissingPatches(self.github, git, Git.diff_blobs)
         near: Callable[[str], CommitFiles | None] = partial(local_tree, git)
@@ -315,9 +319,11 @@ def in_background(work: Callable[[], _Result]) -> Future[_Result]:
     future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()  # so that a caller that stops waiting does not cancel it
 
+    own = copy_context()  # what is recorded in the thread belongs to the run
+
     def run() -> None:
         try:
-            future.set_result(work())
+            future.set_result(own.run(work))
         except BaseException as error:  # noqa: BLE001  # raised again where the result is awaited
             future.set_exception(error)
 

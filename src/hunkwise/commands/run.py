@@ -36,6 +36,7 @@ from hunkwise.flows.models import Model, wait_unless
 from hunkwise.flows.review import ReviewInput, RunHooks, nothing_to_ask, prepare, review
 from hunkwise.redaction import SecretScan, withhold
 from hunkwise.settings.inputs import Provider
+from hunkwise.telemetry import span
 
 _T = TypeVar("_T")
 
@@ -76,7 +77,7 @@ class ReviewRun:
                 ready = await self._within(interrupted, fetching, "the change was being read")
                 # One second more, so that the error names the run's deadline and not the template.
                 preparing = asyncio.to_thread(
-                    prepare,
+                    span("prepare")(prepare),
                     ready.request,
                     lambda: self.deadlines.seconds_to_ask() + 1.0,
                     ready.code,

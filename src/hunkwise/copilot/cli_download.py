@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import shutil
-import ssl
 import tarfile
 import tempfile
 import urllib.request
@@ -17,6 +16,7 @@ from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from hunkwise.certificates import tls_context
 from hunkwise.copilot.find_cli import CLI_VERSION, CliCommand, download_folder, downloaded_cli
 from hunkwise.errors import ModelError, ModelKind
 
@@ -164,12 +164,3 @@ class FollowedResponse:
         if total is not None and body.tell() < total:
             raise IncompleteRead(b"", total - body.tell())
         return body.getvalue()
-
-
-def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Returns a context with the certificates that the CLI uses. Raises OSError if their file cannot be read."""
-    context = ssl.create_default_context()  # uses SSL_CERT_FILE and SSL_CERT_DIR
-    more = environ.get("NODE_EXTRA_CA_CERTS")
-    if more and os.path.isfile(more):  # noqa: PTH113  # Node ignores one that is missing, and so do we
-        context.load_verify_locations(more)
-    return context

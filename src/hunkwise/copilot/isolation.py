@@ -10,10 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hunkwise.errors import ModelError, ModelKind, SettingsError
-from hunkwise.settings.inputs import copilot_host
+from hunkwise.settings.inputs import copilot_host, has_copilot
+from hunkwise.telemetry import content_variables, is_passed_on
 from hunkwise.worker import drop_privileges
 
-_CERTIFICATE_FILES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+_CERTIFICATE_FILES = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+)
 _CERTIFICATE_FOLDERS = "SSL_CERT_DIR"
 _MAX_BYTES = 4 << 20
 _MAX_FILES = 1_000
@@ -77,7 +84,6 @@ _INHERITED = (
     "COPILOT_API_URL",
     "COPILOT_DEBUG_GITHUB_API_URL",
 )
-_INHERITED_PREFIX = "OTEL_"
 _ANY_MODEL = "named-by-session"
 
 
@@ -90,14 +96,20 @@ class Credential:
 
 
 def refuse_unsafe(environ: Mapping[str, str]) -> None:
-    """Raises SettingsError if the environment makes the CLI approve every tool call."""
+    """Raises SettingsError if the environment makes the CLI approve every tool call, or send prompts to a collector."""
+    faults = []
     if environ.get("COPILOT_ALLOW_ALL"):
-        raise SettingsError(
-            [
-                "COPILOT_ALLOW_ALL is set: it lets the Copilot CLI run whatever a model asks for. "
-                "Remove it from the environment."
-            ]
+        faults.append(
+            "COPILOT_ALLOW_ALL is set: it lets the Copilot CLI run whatever a model asks for. "
+            "Remove it from the environment."
         )
+    faults += [
+        f"{name} is set: prompts, and with them code, would go to the collector of telemetry. Set it to false for"
+        " hunkwise, or remove it from the environment."
+        for name in content_variables(environ)
+    ]
+    if faults:
+        raise SettingsError(faults)
 
 
 def sidecar_environment(
@@ -118,8 +130,10 @@ def sidecar_environment(
         "COPILOT_CONNECTION_TOKEN": connection_token,
     }
     for name, value in inherited.items():
-        if value and (name in _INHERITED or name.startswith(_INHERITED_PREFIX)):
+        if value and (name in _INHERITED or is_passed_on(name)):
             environment[name] = value
+    if not has_copilot(environment.get("GH_HOST", "")):
+        environment.pop("GH_HOST", None)  # else the CLI sends the Copilot token there
     if credential.copilot_token:
         environment["COPILOT_GITHUB_TOKEN"] = credential.copilot_token
         host = copilot_host(inherited)

@@ -33,6 +33,7 @@ from hunkwise.domain.pull_request import ReadableCode
 from hunkwise.domain.review import Usage
 from hunkwise.domain.text import encodable
 from hunkwise.errors import ModelError, ModelKind
+from hunkwise.telemetry import annotate, count, span
 
 MAX_WORDS = 10_000
 """Characters that are kept of a message or an error's text: the CLI delivers up to 30 MB."""
@@ -249,6 +250,29 @@ class OneTimeSession:
 _ONE_TIME = OneTimeSession()
 
 
+def _attributes(question: Question) -> dict[str, str]:
+    model = {"gen_ai.request.model": question.model} if question.model else {}
+    return {"hunkwise.purpose": question.purpose, **model}
+
+
+def usage_numbers(usage: Usage) -> dict[str, float]:
+    """Returns what is recorded of a question's cost, by the names of telemetry."""
+    return {
+        "model_calls": usage.model_calls,
+        "tool_calls": usage.tool_calls,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "credits": usage.credits,
+    }
+
+
+def _record_usage(purpose: str, usage: Usage) -> None:
+    numbers = usage_numbers(usage)
+    for name, number in numbers.items():
+        count(name, number, {"hunkwise.purpose": purpose})
+    annotate({f"hunkwise.{name}": number for name, number in numbers.items()})
+
+
 class Copilot:
     """Asks questions, within the run's deadline and budget, and sums up their cost."""
 
@@ -285,7 +309,8 @@ class Copilot:
         for attempt in range(1, _MOST_SERVERS + 1):
             try:
                 async with self._connections.lease(seconds=self._deadline.remaining) as connection:
-                    await self._ask_once(connection, question)
+                    with span("question", _attributes(question)):  # the CLI's own spans are below it
+                        await self._ask_once(connection, question)
                 return
             except ModelError as error:
                 if error.kind is not ModelKind.SIDECAR or attempt == _MOST_SERVERS:
@@ -312,7 +337,9 @@ class Copilot:
             finally:
                 await self._end_session(connection, session, turn)
         finally:
-            self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + turn.close()
+            usage = turn.close()
+            _record_usage(question.purpose, usage)
+            self.spent[question.purpose] = self.spent.get(question.purpose, Usage()) + usage
         if not report.answered():
             if turn.empty:
                 message = (

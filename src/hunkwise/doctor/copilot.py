@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from hunkwise.certificates import tls_context
 from hunkwise.commands.signals import Signals, quiet_loop, recorded_signals
-from hunkwise.copilot.cli_download import tls_context
 from hunkwise.copilot.connection import CopilotConnection, connect_sidecar, preflight
 from hunkwise.copilot.find_cli import CliCommand, install_hint
 from hunkwise.copilot.isolation import Credential

@@ -22,7 +22,7 @@ from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.config import Config
 from hunkwise.settings.events import EVENTS, CommandTask, PublishTask, ReviewTask, Task
 from hunkwise.settings.github_context import RunnerEnvironment
-from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host
+from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host, has_copilot
 from hunkwise.settings.parsing import CLASSIC_PREFIX, DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
 
 TWO_JOBS = "examples/workflows/two-jobs.yml"
@@ -135,8 +135,8 @@ def _copilot_check(tokens: TokenSettings) -> Check:
 
 def _copilot_server_checks(tokens: TokenSettings, environ: Mapping[str, str]) -> Iterator[Check]:
     """Names the server whose Copilot is asked, unless it is github.com."""
-    variable = next((name for name in ("COPILOT_GH_HOST", "GH_HOST") if environ.get(name)), None)
-    if variable is not None:
+    variable = "COPILOT_GH_HOST" if environ.get("COPILOT_GH_HOST") else "GH_HOST"
+    if environ.get("COPILOT_GH_HOST") or has_copilot(environ.get("GH_HOST", "")):
         yield ok("Copilot server", f"{environ[variable]}, which {variable} names")
     elif tokens.copilot_host not in (None, "github.com"):
         yield ok(
@@ -308,7 +308,7 @@ def read_settings(
     try:
         refuse_unsafe(environ)
     except SettingsError as error:
-        checks = failed("COPILOT_ALLOW_ALL", error)
+        checks = failed("Environment", error)
     try:
         read = _read_job(environ) if is_job(environ) else _read_shell(arguments, environ, stack)
     except SettingsError as error:

@@ -5,11 +5,14 @@ A socket's timeout applies to a single read: a server that sends a byte now and 
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,6 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from hunkwise.certificates import OWN_AUTHORITIES, tls_context
 from hunkwise.github.responses import (
     MAX_ANSWER,
     ApiResponse,
@@ -99,6 +103,20 @@ class RequestTimer:
             self._socket = None
 
 
+@cache
+def _trusted(*_authorities: str | None) -> ssl.SSLContext:
+    return tls_context(os.environ)
+
+
+def _tls_options() -> dict[str, ssl.SSLContext]:
+    """Returns what makes a connection trust the own authorities: requests reads none of their variables."""
+    authorities = [os.environ.get(name) for name in OWN_AUTHORITIES]
+    try:
+        return {"ssl_context": _trusted(*authorities)} if any(authorities) else {}
+    except OSError:  # as OpenSSL and Node, which ignore a file that they cannot read
+        return {}
+
+
 def watched(watch: RequestTimer) -> HTTPAdapter:
     """Returns an adapter without retries whose connections `watch` can abort."""
 
@@ -122,11 +140,11 @@ def watched(watch: RequestTimer) -> HTTPAdapter:
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-            super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on unchanged
+            super().init_poolmanager(*args, **{**kwargs, **_tls_options()})  # type: ignore[arg-type]  # passed on
             self.poolmanager.pool_classes_by_scheme = pools
 
         def proxy_manager_for(self, *args: object, **kwargs: object) -> object:
-            manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[arg-type]
+            manager = super().proxy_manager_for(*args, **{**kwargs, **_tls_options()})  # type: ignore[arg-type]
             manager.pool_classes_by_scheme = pools
             return manager
 

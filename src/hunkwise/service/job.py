@@ -21,6 +21,7 @@ from hunkwise.redaction import SecretScan
 from hunkwise.service.installation import COPILOT, PERMISSIONS, TEMPORARY
 from hunkwise.service.queue import JobRequest, JobResult
 from hunkwise.service.settings import MAX_DEADLINE, ServiceSettings
+from hunkwise.telemetry import header_secrets, is_passed_on
 from hunkwise.worker import PARENT_VARIABLE
 
 JOB_SECONDS: Final = MAX_DEADLINE * 60
@@ -40,9 +41,11 @@ MAX_LINE: Final = 1 << 20
 KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
-    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
-"""Variables of the worker that a child has too; none has a secret of the service."""
+"""Variables of the worker that a child has too, with those of telemetry; none has a secret of the service.
+
+That of a collector is in OTEL_EXPORTER_OTLP_HEADERS: the step and its CLI send it what they measure."""
 _log = logging.getLogger(__name__)
 
 
@@ -179,7 +182,7 @@ class JobRunner:
             start_new_session=True,
         )
         log: deque[str] = deque(maxlen=LOG_LINES)
-        scan = SecretScan([*tokens, *self._settings.secrets])
+        scan = SecretScan([*tokens, *self._settings.secrets, *header_secrets(self._environ)])
         following = asyncio.create_task(
             self._follow(process, log, lambda line: self._progress(number, scan.redacted(line)))
         )
@@ -229,7 +232,7 @@ class JobRunner:
             **settings.model_inputs,
         }
         return {
-            **{name: self._environ[name] for name in KEPT if name in self._environ},
+            **{name: value for name, value in self._environ.items() if name in KEPT or is_passed_on(name)},
             PARENT_VARIABLE: str(os.getpid()),
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "temp"),
@@ -240,7 +243,6 @@ class JobRunner:
             "GITHUB_SHA": str(job.payload.get("sha", "")),
             "GITHUB_API_URL": settings.api_url,
             "GITHUB_SERVER_URL": settings.server_url,
-            **({"GITHUB_GRAPHQL_URL": settings.graphql_url} if settings.graphql_url else {}),
             "GITHUB_OUTPUT": str(folder / "output"),
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             **({"GITHUB_WORKSPACE": str(mirror)} if mirror is not None else {}),

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from hunkwise.certificates import git_variables
 from hunkwise.errors import Error, RepositoryError
 from hunkwise.repository.git_process import call, environment
 
@@ -131,9 +132,7 @@ class Mirrors:
 
     def _git(self, place: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
         more = {name: self._environ[name] for name in _PASSED_ON if name in self._environ}
-        if certificates := self._environ.get("SSL_CERT_FILE"):
-            more["GIT_SSL_CAINFO"] = certificates
-        env = environment(place, {"GIT_DIR": str(place / ".git"), **more})
+        env = environment(place, {"GIT_DIR": str(place / ".git"), **more, **git_variables(self._environ)})
         settings = {
             **settings,
             f"protocol.{self._server_url.partition(':')[0]}.allow": "always",

@@ -37,8 +37,6 @@ class ServiceSettings:
     """One, or two while they are rotated."""
     api_url: str = "https://api.github.com"
     server_url: str = "https://github.com"
-    graphql_url: str = ""
-    """Empty for the usual address below `api_url`."""
     copilot_token: str = field(default="", repr=False)
     """Of a service account; empty for tokens of the App's installations."""
     model_inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -138,7 +136,6 @@ def read_service_settings(environ: Mapping[str, str]) -> ServiceSettings:
         webhook_secrets=secrets,
         api_url=_url(environ, "GITHUB_API_URL", _derive_api_url(server_url), faults),
         server_url=server_url,
-        graphql_url=_url(environ, "GITHUB_GRAPHQL_URL", "", faults),
         copilot_token=copilot_token,
         model_inputs=inputs,
         parallel=_number(environ, "PARALLEL", 4, 1, 64, faults) or 4,

@@ -43,7 +43,7 @@ class RunnerEnvironment:
     repository: str
     """`owner/name`."""
     api_url: str = "https://api.github.com"
-    graphql_url: str = "https://api.github.com/graphql"
+    """The address of GraphQL follows from it."""
     server_url: str = "https://github.com"
     sha: str = ""
     workspace: Path | None = None
@@ -93,13 +93,11 @@ def read_environment(environ: Mapping[str, str]) -> RunnerEnvironment:
     repository = _read_required(environ, "GITHUB_REPOSITORY", "owner/name", faults)
     if repository and not re.fullmatch(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}", repository):
         faults.append(f"GITHUB_REPOSITORY must be owner/name, not {quoted(repository)}.")
-    api_url = _read_url(environ, "GITHUB_API_URL", "https://api.github.com", faults)
     environment = RunnerEnvironment(
         event_name=event_name,
         event_path=Path(event_path),
         repository=repository,
-        api_url=api_url,
-        graphql_url=_read_url(environ, "GITHUB_GRAPHQL_URL", _derive_graphql_url(api_url), faults),
+        api_url=_read_url(environ, "GITHUB_API_URL", "https://api.github.com", faults),
         server_url=_read_url(environ, "GITHUB_SERVER_URL", "https://github.com", faults),
         sha=environ.get("GITHUB_SHA", ""),
         workspace=_read_path(environ, "GITHUB_WORKSPACE"),
@@ -156,11 +154,6 @@ def _read_url(environ: Mapping[str, str], name: str, default: str, faults: list[
     except ValueError as fault:
         faults.append(f"{name} {fault}.")
         return default
-
-
-def _derive_graphql_url(api_url: str) -> str:
-    """Returns the default GraphQL URL: GitHub Enterprise Server has REST at /api/v3 and GraphQL at /api/graphql."""
-    return api_url.removesuffix("/v3") + "/graphql"
 
 
 def _read_path(environ: Mapping[str, str], name: str) -> Path | None:

@@ -34,6 +34,7 @@ from hunkwise.settings.parsing import (
     unknown_inputs,
     wrong_value,
 )
+from hunkwise.telemetry import header_secrets
 
 PROVIDER_INPUTS: Final = (
     "provider-type",
@@ -184,8 +185,8 @@ class Inputs:
     publish_report: Path | None = None
     """The JSON report of another workflow, which is published instead of a review; no model is asked."""
     audit: AuditInputs = field(default_factory=AuditInputs)
-    runner_tokens: tuple[str, ...] = field(default=(), repr=False)
-    """The runner's own tokens, which it passes to a container. They are not used, but are part of `secrets`."""
+    other_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The runner's own tokens, which it passes to a container, and those of a collector of telemetry."""
     warnings: tuple[str, ...] = ()
     """One sentence for each thing that looks wrong and does not stop the run."""
 
@@ -198,7 +199,7 @@ class Inputs:
             self.copilot_token,
             self.copilot_connection_token,
             key,
-            *self.runner_tokens,
+            *self.other_secrets,
         )
         return tuple(dict.fromkeys(secret for secret in values if secret))
 
@@ -256,7 +257,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         full_review=reading.word("full-review", BOOLEANS) == "true",
         publish_report=report,
         audit=audit,
-        runner_tokens=tuple(filter(None, map(environ.get, RUNNER_TOKENS))),
+        other_secrets=(*filter(None, map(environ.get, RUNNER_TOKENS)), *header_secrets(environ)),
         warnings=tuple(reading.warnings),
     )
     if inputs.asks_model and not provider and not urls and "provider-base-url" not in reading.texts:
@@ -350,6 +351,11 @@ def _refuse_classic_token(reading: InputReader, copilot_token: str | None) -> No
 
 
 _COPILOT_SERVER = re.compile(r"https://(?P<host>github\.com|(?:[a-z0-9-]+\.)+ghe\.com)(?::443)?/*")
+
+
+def has_copilot(host: str) -> bool:
+    """Returns whether a host offers Copilot: an Enterprise Server does not, though GH_HOST may name it for `gh`."""
+    return _COPILOT_SERVER.fullmatch(f"https://{host.lower()}") is not None
 
 
 def copilot_host(environ: Mapping[str, str]) -> str | None:
