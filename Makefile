@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := src tests bench fuzz examples scripts entrypoint.py
 TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
-SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh)
+SCRIPTS := .ci/run $(wildcard scripts/*.sh scripts/*/*.sh scripts/image/*/*.sh examples/server/*.sh)
+DOCKERFILES := Dockerfile $(wildcard examples/server/*Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # With --no-deps pip installs the lock and nothing else. Whether each package then has the others that it needs, in
@@ -24,7 +25,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help review audit test test-browser test-all image test-image check format docs sbom pictures release-rehearsal fuzz bench setup setup-dev lock clean prerequisites rehearsal-check
+.PHONY: help review audit test test-browser test-all image server-images test-image check format docs sbom pictures release-rehearsal fuzz bench setup setup-dev lock clean prerequisites rehearsal-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -48,10 +49,13 @@ test-all: setup-dev ## run all tests, and a tenth of the steps again as processe
 image: ## build the container's image with podman or docker (ENGINE=docker); podman needs no registry
 	@scripts/image/build.sh
 
-test-image: setup-dev image ## test the image as GitHub's runner runs it; prints its size and the time of its start
+server-images: image ## build the images of examples/server on that of the container
+	@scripts/image/servers.sh
+
+test-image: setup-dev server-images ## test the image as GitHub's runner runs it, and examples/server; prints its size and start
 	@$(BIN)/python -m pytest -n 0 tests/image
 
-check: setup-dev ## check code, types, scripts, workflows and the Dockerfile; no network
+check: setup-dev ## check code, types, scripts, workflows and Dockerfiles; no network
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/mypy
@@ -62,7 +66,7 @@ check: setup-dev ## check code, types, scripts, workflows and the Dockerfile; no
 	@$(TOOLS) actionlint $(WORKFLOWS) && echo "actionlint: no fault in $(words $(WORKFLOWS)) workflows"
 	@$(TOOLS) zizmor --offline --quiet --persona auditor --config .github/zizmor.yml action.yml $(WORKFLOWS) && \
 	  echo "zizmor: no finding in $(words $(WORKFLOWS)) workflows"
-	@$(TOOLS) hadolint Dockerfile && echo "hadolint: no fault in the Dockerfile"
+	@$(TOOLS) hadolint $(DOCKERFILES) && echo "hadolint: no fault in $(words $(DOCKERFILES)) Dockerfiles"
 
 format: setup-dev ## format the code
 	@$(BIN)/ruff check --fix $(CODE)
@@ -151,6 +155,7 @@ $(VENV)/.lock: requirements/lock.txt | $(VENV)/bin/python
 lock: $(VENV)/.lock ## update the locks of the Python packages
 	@$(COMPILE) --all-extras --group=dev --output-file=requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint=requirements/dev.txt --output-file=requirements/runtime.txt pyproject.toml
+	@$(COMPILE) --extra=service --constraint=requirements/dev.txt --output-file=requirements/service.txt pyproject.toml
 	@for group in build fuzz lock release; do \
 	  $(COMPILE) --constraint=requirements/dev.txt --group=pyproject.toml:$$group \
 	    --output-file=requirements/$$group.txt || exit; done

@@ -23,6 +23,7 @@ from scripts import rehearsal
 ROOT = Path(__file__).resolve().parents[1]
 RELEASE = ".github/workflows/release.yml"
 REHEARSAL = "scripts/rehearsal.py"
+DOCKERFILES = ("Dockerfile", "examples/server/service.Dockerfile")
 # The versions of Debian 12 and of Python 3.11.7, each for the Pythons that it was released for: the first needs
 # pkgutil.ImpImporter, which Python 3.12 removed.
 OLD_PIPS = {"23.0.1": (3, 11), "23.2.1": (3, 12)}
@@ -38,7 +39,7 @@ PIPS = [
 # Options without influence on the installed versions.
 IRRELEVANT = {"--quiet", "--no-cache-dir", "--no-compile", "--disable-pip-version-check"}
 CHECK = re.compile(r"\bpip( --python \S+)? check\b")
-CHECKED = {"dev", "fuzz", "release", "runtime"}
+CHECKED = {"dev", "fuzz", "release", "runtime", "service"}
 """The locks whose packages depend on each other, or on those of another lock."""
 
 Words = tuple[str, ...]
@@ -60,7 +61,7 @@ def commands(name: str) -> list[str]:
             for command in rehearsal.install_commands(Path("bin/python"), Path("hunkwise.whl"))
         ]
     text = (ROOT / name).read_text(encoding="utf-8")
-    if name == "Dockerfile":
+    if name in DOCKERFILES:
         return [part for line in joined(text) for part in line.split("&&")]
     jobs: dict[str, dict[str, Any]] = yaml.safe_load(text)["jobs"]
     steps = [step for job in jobs.values() for step in job.get("steps", [])]
@@ -86,7 +87,7 @@ def words_of(command: str) -> Words:
     return "install", *(word for word in words if word != "-r" and not word.startswith("requirements/"))
 
 
-INSTALLS = {name: installs(name) for name in ("Makefile", "Dockerfile", RELEASE, REHEARSAL)}
+INSTALLS = {name: installs(name) for name in ("Makefile", *DOCKERFILES, RELEASE, REHEARSAL)}
 DISTINCT = {
     tuple(word for word in words if word not in IRRELEVANT): words
     for found in INSTALLS.values()

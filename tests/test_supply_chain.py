@@ -77,7 +77,7 @@ def locked(name: str) -> dict[str, list[str]]:
 
 def versions(name: str) -> dict[str, str]:
     """Returns the version of each package in a lock, by its name without extras."""
-    pins = (line.partition(" ")[0].partition("==") for line in locked(name))
+    pins = (line.partition(";")[0].strip().partition("==") for line in locked(name))
     return {package.partition("[")[0]: version for package, _, version in pins}
 
 
@@ -92,8 +92,9 @@ def group(name: str) -> list[str]:
 
 def asked_for(name: str) -> list[str]:
     """Returns the requirements of a lock: the project's dependencies, a group, or both."""
-    own = PROJECT["project"]["dependencies"] if name in {"runtime", "dev"} else []
-    return [*own, *(group(name) if name in GROUPS else [])]
+    own = PROJECT["project"]["dependencies"] if name in {"runtime", "service", "dev"} else []
+    extra = PROJECT["project"]["optional-dependencies"]["service"] if name in {"service", "dev"} else []
+    return [*own, *extra, *(group(name) if name in GROUPS else [])]
 
 
 def accepted(version: str, requirement: str) -> bool:
@@ -297,7 +298,7 @@ def test_locks_have_hashes_and_no_index(name: str) -> None:
 
 
 def test_each_group_has_a_lock() -> None:
-    names = sorted(f"{name}.txt" for name in ("runtime", *GROUPS))
+    names = sorted(f"{name}.txt" for name in ("runtime", "service", *GROUPS))
     assert sorted(path.name for path in (ROOT / "requirements").iterdir()) == names
     assert GROUPS["build"] == PROJECT["build-system"]["requires"]
 
@@ -306,16 +307,21 @@ def test_each_group_has_a_lock() -> None:
 def test_locks_fulfil_requirements(name: str) -> None:
     pinned = versions(name)
     wanted = [line.partition(";")[0] for line in asked_for(name)]
-    packages = {line: re.split(r"[<>=]", line)[0].strip().lower() for line in wanted}
+    packages = {line: re.split(r"[<>=[]", line)[0].strip().lower() for line in wanted}
     assert [line for line, package in packages.items() if package not in pinned] == []
     assert [line for line, package in packages.items() if not accepted(pinned[package], line)] == []
 
 
-def test_runtime_lock_is_part_of_dev_lock() -> None:
+def hashes_by_pin(name: str) -> dict[str, list[str]]:
+    """Returns the hashes of a lock by package and version, without extras and conditions."""
+    pins = (line.partition(";")[0].strip() for line in locked(name))
+    return dict(zip((re.sub(r"\[.*\]", "", pin) for pin in pins), locked(name).values(), strict=True))
+
+
+def test_runtime_lock_is_part_of_service_lock_and_this_of_dev_lock() -> None:
     """Including the hashes of each file: the tests prove nothing about any other."""
-    in_dev = {line.partition(" ")[0]: hashes for line, hashes in locked("dev").items()}
-    in_runtime = {line.partition(" ")[0]: hashes for line, hashes in locked("runtime").items()}
-    assert in_runtime.items() <= in_dev.items()
+    assert hashes_by_pin("runtime").items() <= hashes_by_pin("service").items()
+    assert hashes_by_pin("service").items() <= hashes_by_pin("dev").items()
 
 
 @pytest.mark.parametrize("name", ["build", "fuzz", "lock"])
@@ -450,16 +456,19 @@ def test_renovate_finds_actions_of_templates() -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_lock_names_its_command(name: str) -> None:
     found = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()[1]
-    options = {"dev": " --all-extras --group=dev", "runtime": " --constraint=requirements/dev.txt"}.get(
-        name, f" --constraint=requirements/dev.txt --group=pyproject.toml:{name}"
-    )
-    source = " pyproject.toml" if name in {"dev", "runtime"} else ""
+    constraint = " --constraint=requirements/dev.txt"
+    options = {
+        "dev": " --all-extras --group=dev",
+        "runtime": constraint,
+        "service": f" --extra=service{constraint}",
+    }.get(name, f"{constraint} --group=pyproject.toml:{name}")
+    source = " pyproject.toml" if name in {"dev", "runtime", "service"} else ""
     assert found == f"#    {COMPILED}{options} --output-file=requirements/{name}.txt{source}"
 
 
-def test_renovate_updates_dev_and_runtime_locks() -> None:
+def test_renovate_updates_locks_of_the_project() -> None:
     """Renovate knows these options only, with equals signs, and reads the locks in alphabetical order."""
     (pattern,) = RENOVATE["pip-compile"]["managerFilePatterns"]
     files = [name for name in LOCKS if re.search(pattern.strip("/"), f"requirements/{name}.txt")]
-    assert files == ["dev", "runtime"]
+    assert files == ["dev", "runtime", "service"]
     assert RENOVATE["pep621"]["enabled"] is RENOVATE["pip_requirements"]["enabled"] is False

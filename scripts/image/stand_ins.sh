@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes stand-ins for the base images from Debian's packages, for a machine that reaches no container registry.
-# Prints their names, Debian's first and Node.js's second. They are kept as images of podman, and made anew each
-# week, with that week's security updates. Root is needed, as for everything that debootstrap does.
+# Prints their names, Debian's first and Node.js's second; `stand_ins.sh postgres` prints that of PostgreSQL instead.
+# They are kept as images of podman, and made anew each week, with that week's security updates. Root is needed, as for
+# everything that debootstrap does.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./common.sh
@@ -11,6 +12,7 @@ readonly CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 readonly NAME=localhost/hunkwise-stand-in
 WEEK=$(date +%G-%V)
 readonly WEEK DEBIAN="$NAME-debian:$RELEASE-$WEEK" NODE="$NAME-node:$RELEASE-$WEEK"
+readonly POSTGRES="$NAME-postgres:$RELEASE-$WEEK"
 
 # Where this machine's own packages come from.
 mirror() {
@@ -44,12 +46,32 @@ RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends node
 END
 }
 
+# Takes the variables of PostgreSQL's own image that examples/server/compose.yaml sets.
+make_postgres() {
+  say "making a stand-in for PostgreSQL's image (half a minute) ..."
+  podman build --quiet --isolation=chroot --network host --build-arg "DEBIAN=$DEBIAN" --tag "$POSTGRES" \
+    --file - postgres >/dev/null <<'END'
+ARG DEBIAN
+FROM ${DEBIAN}
+RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends postgresql && rm -rf /var/lib/apt/lists/* \
+    && install -d -m 0700 -o postgres -g postgres /var/lib/postgresql/data
+COPY --chmod=0755 entrypoint.sh /
+STOPSIGNAL SIGINT
+ENTRYPOINT ["/entrypoint.sh"]
+END
+}
+
 forget_other_weeks() {
   podman images --noheading --format '{{.Repository}}:{{.Tag}}' | { grep "^$NAME-" || true; } |
     { grep -v -- "-$WEEK\$" || true; } | while read -r old; do podman rmi "$old" >/dev/null 2>&1 || true; done
 }
 
 podman image exists "$DEBIAN" || make_debian
+if [ "${1:-}" = postgres ]; then
+  podman image exists "$POSTGRES" || make_postgres
+  printf '%s\n' "$POSTGRES"
+  exit
+fi
 podman image exists "$NODE" || make_node
 forget_other_weeks
 printf '%s\n' "$DEBIAN" "$NODE"

@@ -21,19 +21,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _TICK_SECONDS = 0.1
 """uvicorn renews the date of its replies at each tenth."""
+_IP_FREEBIND = 15
+"""Linux's option to bind an address that is not there yet; Python has no name for it."""
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
 
 @contextmanager
 def serve(
-    app: ASGIApp, *, lifespan: Literal["on", "off"] = "off", tls: tuple[Path, Path] | None = None
+    app: ASGIApp,
+    *,
+    lifespan: Literal["on", "off"] = "off",
+    host: str = "127.0.0.1",
+    tls: tuple[Path, Path] | None = None,
 ) -> Iterator[str]:
     """The base URL `http://127.0.0.1:PORT`, without a slash. Requests in flight at the end are cancelled.
 
+    `host`: another IPv4 address of this machine, which may come into being later, such as that of a container's bridge.
     `tls`: the files of a certificate and its key, for https.
     """
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listener = _listener(host)
     # asyncio does so only for sockets that name their protocol. Without it a reply waits for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = listener.getsockname()[1]
@@ -61,13 +68,23 @@ def serve(
     thread.start()
     try:
         _await_start(server, thread)
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        yield f"{'https' if tls else 'http'}://{host}:{port}"
     finally:
         server.stop()
         thread.join(_STOP_SECONDS)
         listener.close()
     if thread.is_alive():
         raise RuntimeError(f"The fake on port {port} did not stop in {_STOP_SECONDS:.0f} s.")
+
+
+def _listener(host: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host != "127.0.0.1":
+        listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+    listener.bind((host, 0))
+    listener.listen(512)
+    return listener
 
 
 class _Server(uvicorn.Server):

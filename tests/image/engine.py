@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,44 @@ class Engine:
         """Returns `docker run` on the machine's network: the fakes are on its loopback."""
         return [self.program, *self.options, "run", "--network", "host", *self.run_options, *arguments]
 
+    @contextmanager
+    def started(self, image: str, *options: str) -> Iterator[str]:
+        """Starts an image in the background, on a network of containers; yields the container's id."""
+        container = self.ask("run", "--detach", *self.run_options, *options, image).strip()
+        try:
+            yield container
+        finally:
+            self.remove(container)
+
+    def execute(self, container: str, *command: str) -> int:
+        """Returns the exit code of a command in a container."""
+        return subprocess.run(
+            [self.program, *self.options, "exec", container, *command], capture_output=True, check=False
+        ).returncode
+
+    def logs(self, container: str) -> str:
+        """Returns what a container has written."""
+        done = subprocess.run(
+            [self.program, *self.options, "logs", container],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def address(self, container: str) -> str:
+        """Returns an IP address of a container, which this machine reaches."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        return self.ask("inspect", "--format", form, container).split()[0]
+
+    def is_healthy(self, container: str) -> bool:
+        """Returns whether the container's health check succeeds; with docker, did so last."""
+        if self.program == "podman":  # without systemd it checks only when it is asked
+            command = [self.program, *self.options, "healthcheck", "run", container]
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        return self.ask("inspect", "--format", "{{.State.Health.Status}}", container).strip() == "healthy"
+
     def python(self, code: str) -> str:
         """Returns the output of the code, run as root with the image's Python."""
         program = "/opt/hunkwise/bin/python"
@@ -58,8 +98,8 @@ class Engine:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def remove(self, container: str) -> None:
-        """Stops and removes the container, if there is one."""
-        command = [self.program, *self.options, "rm", "--force", container]
+        """Stops and removes the container, if there is one, with its volumes that have no name."""
+        command = [self.program, *self.options, "rm", "--force", "--volumes", container]
         subprocess.run(command, capture_output=True, check=False)
 
     def is_there(self, container: str) -> bool:

@@ -48,10 +48,10 @@ class Postgres:
         self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return self.url(name)
 
-    def empty_database(self) -> str:
+    def empty_database(self, options: str = "") -> str:
         """Returns the address of a new database without tables."""
         name = f"test{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name}")
+        self._execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
     def url(self, name: str) -> str:

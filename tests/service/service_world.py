@@ -15,7 +15,7 @@ from hunkwise.service.queue import JobRequest
 from hunkwise.service.settings import ServiceSettings, read_service_settings
 from tests.end_to_end.step import PROVIDER_KEY
 from tests.end_to_end.step_checks import processes_of, secrets_in
-from tests.end_to_end.world import BASE, HEAD, LINE
+from tests.end_to_end.world import BASE, HEAD, LINE, Files
 from tests.fakes.command_line import ROOT
 from tests.fakes.git_repository import GitRepository
 from tests.fakes.github import FakeGitHub
@@ -112,18 +112,23 @@ def review_of(repository: str = REPOSITORIES[0]) -> JobRequest:
 
 
 @contextmanager
-def service_world(folder: Path) -> Iterator[ServiceWorld]:
-    """Serves GitHub and the model; checks at the end that nothing runs any more, and the requests to GitHub."""
+def service_world(
+    folder: Path, base: Files = BASE, head: Files = HEAD, *, host: str = "127.0.0.1"
+) -> Iterator[ServiceWorld]:
+    """Serves GitHub and the model; checks at the end that nothing runs any more, and the requests to GitHub.
+
+    Pull request 1 of both repositories is from `base` to `head`. `host`: the address of this machine to serve at.
+    """
     fakes = {}
     for name in REPOSITORIES:
         repository = GitRepository.create(folder / "github" / name)
-        repository.commit(BASE)
+        repository.commit(base)
         repository.branch("feature")
-        repository.commit(HEAD)
+        repository.commit(head)
         fakes[name] = FakeGitHub(repository.git_dir, name)
         fakes[name].add_pull_request(1, base_sha="main", head_sha="feature")
     app, model = FakeApp(fakes), ScriptedModel(report([LINE]))
-    with serve(app) as app_url, serve(model) as model_url:
+    with serve(app, host=host) as app_url, serve(model, host=host) as model_url:
         world = ServiceWorld(folder, app, app_url, model, model_url)
         yield world
         assert world.processes() == []

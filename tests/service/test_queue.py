@@ -285,6 +285,19 @@ def test_what_is_wrong_with_a_database_is_reported(postgres: Postgres, database:
     assert set(untouched) == {"The database has no tables of hunkwise. Run `hunkwise service migrate` once."}
 
 
+def test_a_database_without_an_encoding_has_texts_too(postgres: Postgres) -> None:
+    """As the server's `initdb` makes it where no locale is set."""
+    url = postgres.empty_database("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+
+    async def main() -> str:
+        async with JobQueue(url).opened() as queue:
+            await queue.migrate()
+            await queue.move_cursor("deliveries", "2026-11-30 é")
+            return await queue.cursor("deliveries")
+
+    assert asyncio.run(main()) == "2026-11-30 é"
+
+
 def test_two_processes_create_the_tables_once(postgres: Postgres) -> None:
     url = postgres.empty_database()
 

@@ -38,7 +38,8 @@ async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIte
     pool = AsyncConnectionPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
-        kwargs={"row_factory": dict_row},
+        # Of a database without an encoding (SQL_ASCII) texts would else be read as bytes.
+        kwargs={"row_factory": dict_row, "client_encoding": "utf8"},
         min_size=1,
         max_size=size,
         timeout=wait,
