@@ -152,7 +152,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/copilot/test_message_limit.py::test_limit_applies_to_first_message",
     ),
     "Text of a model outside of its report, and of an error message": (
-        ["hunkwise.copilot.session:MAX_WORDS"],
+        ["hunkwise.copilot.turn:MAX_WORDS"],
         "tests/copilot/test_errors.py::test_long_message_is_cut",
     ),
     "A line that the CLI prints": (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from copilot.session_events import AssistantUsageData, SessionEvent
 
-from hunkwise.copilot.session import Turn
+from hunkwise.copilot.turn import Turn
 from hunkwise.domain.model import MAX_DENIALS, TOOL_CALLS_PER_MODEL_CALL, Budget
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.sessions import ConnectedCli, FakeRepository, Question, put

@@ -8,7 +8,7 @@ import pytest
 from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
 from hunkwise.copilot.errors import fault, from_sdk, from_status
-from hunkwise.copilot.session import MAX_WORDS, Turn
+from hunkwise.copilot.turn import MAX_WORDS, Turn
 from hunkwise.domain.model import Budget
 from hunkwise.errors import ModelError, ModelKind
 from tests.copilot.test_budget import event
