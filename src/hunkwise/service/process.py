@@ -21,7 +21,7 @@ import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from hunkwise.errors import Error, SettingsError
+from hunkwise.errors import SettingsError
 from hunkwise.service.database import no_tables_error, start_embedded
 from hunkwise.service.installation import Installations
 from hunkwise.service.job import JobRunner
@@ -35,6 +35,7 @@ from hunkwise.service.queue import (
     JobQueue,
     JobRequest,
     JobResult,
+    failed_job,
 )
 from hunkwise.service.records import JobRecords
 from hunkwise.service.servers import SharedServers
@@ -185,8 +186,8 @@ async def _work(
         began = time.monotonic()
         try:
             result = await runner.run(number, job)
-        except Error as error:
-            result = JobResult(error.exit_code, "failure", message=str(error))
+        except Exception as error:
+            result = failed_job(error)
         finally:
             progress.pop(number, None)
         seconds = time.monotonic() - began
