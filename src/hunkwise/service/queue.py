@@ -270,7 +270,7 @@ class JobQueue:
                 cancelled = JobResult(_NO_RESULT, "cancelled")
                 await persist(lambda: self._record(number, request, cancelled, began))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as in `process`
             result = failed_job(error)
         await persist(lambda: self._record(number, request, result, began))
 
