@@ -532,6 +532,14 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.service.webhooks:MAX_BODY"],
         "tests/service/test_web.py::test_a_body_above_githubs_limit_is_not_read_to_its_end",
     ),
+    "Bodies of webhooks that one process is receiving": (
+        ["hunkwise.service.web:MAX_RECEIVED"],
+        "tests/service/test_web.py::test_bodies_that_are_received_at_the_same_time_are_limited_together",
+    ),
+    "The head of a request to the service, and an answer that its client does not read": (
+        ["hunkwise.service.process:CLIENT_SECONDS"],
+        "tests/service/test_connections.py",
+    ),
     "Receiving a webhook and queueing its job": (
         ["hunkwise.service.web:ANSWER_SECONDS"],
         "tests/service/test_web.py::test_a_sender_that_is_slow_or_leaves_is_answered_in_time",
