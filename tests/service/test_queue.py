@@ -366,7 +366,11 @@ def test_what_is_older_than_a_month_is_deleted(database: str) -> None:
                 await idle(queue)
                 if number == 1:
                     _age_everything(database, days=31)
+            await queue.query(
+                "INSERT INTO hunkwise_api_users VALUES (1, now(), 1), (2, now() - interval '31 days', 1) RETURNING id"
+            )
             await queue.forget()
+            assert await queue.query("SELECT id FROM hunkwise_api_users") == [{"id": 1}]
             assert [job.number for job in await JobRecords(queue).finished()] == [2]
             (row,) = await JobRecords(queue).cost_by_day()
             assert (row["repository"], row["jobs"], row["calls"], row["credits"]) == ("octo/repo", 1, 3, 0.5)

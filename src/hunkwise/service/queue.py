@@ -305,12 +305,16 @@ class JobQueue:
         )
 
     async def forget(self, days: int = KEPT_DAYS) -> None:
-        """Deletes deliveries, runs and finished jobs that are older, and the progress of all that do not run."""
+        """Deletes deliveries, runs, jobs and counts of users that are older, and the progress of jobs that ended."""
         await self.query(
             "DELETE FROM hunkwise_progress WHERE job NOT IN"
             " (SELECT id FROM procrastinate_jobs WHERE status = 'doing') RETURNING job"
         )
-        for table, column in (("hunkwise_deliveries", "at"), ("hunkwise_runs", "ended")):
+        for table, column in (
+            ("hunkwise_deliveries", "at"),
+            ("hunkwise_runs", "ended"),
+            ("hunkwise_api_users", "hour"),
+        ):
             await self.query(
                 f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %(days)s) RETURNING 1 AS one",  # noqa: S608  # our own names
                 days=days,
