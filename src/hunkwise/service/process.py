@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,6 +56,8 @@ PROGRESS_EVERY: Final = 2.0
 """Seconds after which the progress of jobs is stored, for the status page of any process."""
 CLIENT_SECONDS: Final = 20.0
 """That a client has for the head of a request, and that it may leave an answer unread."""
+_THREADS: Final = 128
+"""That wait for GitHub and files at a time: of jobs, of which there are 64 at most, and of requests to the API."""
 _WEB_SECONDS: Final = 10
 """Seconds that requests in flight have at a shutdown."""
 _log = logging.getLogger(__name__)
@@ -91,6 +94,8 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
     at the start.
     """
     url = settings.database_url or start_embedded(settings.data)
+    # Python's default is 6 on two cores: slow answers of GitHub to some would keep all others waiting.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "service"))
     metrics = ServiceMetrics()
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(JobQueue(url).opened())
