@@ -568,6 +568,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.service.mirror:DEPTH"],
         "tests/service/test_mirror.py::test_a_review_fetches_a_part_of_the_history_and_an_audit_all_of_it",
     ),
+    "Waiting for a mirror": (
+        ["hunkwise.service.job:MIRROR_SECONDS"],
+        "tests/service/test_job.py::test_slow_mirrors_keep_no_job_waiting_and_are_released",
+    ),
     "One fetch into a mirror": (
         ["hunkwise.service.mirror:_SECONDS"],
         "tests/repository/test_git_process.py",
