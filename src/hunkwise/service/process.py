@@ -237,6 +237,7 @@ async def _work(
                 task.cancel()
             working.cancel()
             await asyncio.gather(working, *repeated, return_exceptions=True)
+            mirrors.stop()
 
 
 class _HttpConnection(H11Protocol):
