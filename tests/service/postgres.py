@@ -7,6 +7,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import warnings
@@ -67,6 +68,20 @@ class Postgres:
     def stop(self) -> None:
         """Ends the server at once, as a crash does."""
         self._call("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Suspends the processes of the server: it hangs, and keeps its connections."""
+        first = (self._data / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        processes = [int(number) for number in (first, *children)]
+        try:
+            for number in processes:
+                os.kill(number, signal.SIGSTOP)
+            yield
+        finally:
+            for number in processes:
+                os.kill(number, signal.SIGCONT)
 
     @property
     def _data(self) -> Path:

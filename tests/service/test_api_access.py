@@ -263,6 +263,16 @@ def test_a_session_is_locked_for_all_processes(database: str) -> None:
     with_database(database, act)
 
 
+def test_a_database_that_hangs_keeps_no_request_waiting(postgres: Postgres, database: str) -> None:
+    async def act() -> None:
+        async with ApiDatabase(database, 2, seconds=0.3).opened() as store:
+            await store.count_request(1, 5)
+            with postgres.suspended(), pytest.raises(QueueError, match="does not answer"):
+                await store.count_request(1, 5)
+
+    asyncio.run(act())
+
+
 def test_an_id_is_of_one_user_repository_pull_request_and_name() -> None:
     base: dict[str, Any] = {
         "secret": "s",

@@ -51,10 +51,10 @@ def run_web(
 
 
 @contextmanager
-def run_private(database: str, **changes: Any) -> Iterator[WebhookSender]:
+def run_private(database: str, answer_seconds: float = 9.0, **changes: Any) -> Iterator[WebhookSender]:
     """Serves the port for metrics."""
     queue = JobQueue(database)
-    app = make_metrics(settings(database, **changes), queue, ServiceMetrics())
+    app = make_metrics(settings(database, **changes), queue, ServiceMetrics(), answer_seconds=answer_seconds)
     with serve_with(queue, ("/", app)) as sender:
         yield sender
 
@@ -181,6 +181,24 @@ def test_bodies_that_are_received_at_the_same_time_are_limited_together(database
             held.sendall(b"x")
             assert held.recv(1_000).startswith(b"HTTP/1.1 401 ")
         assert web.send(body) == (202, {"queued": True})
+
+
+def test_a_database_that_hangs_keeps_no_request_waiting(postgres: Postgres, database: str) -> None:
+    with (
+        run_web(database, answer_seconds=0.3, password="secret") as web,
+        run_private(database, answer_seconds=0.3) as private,
+    ):
+        assert web.get("/readyz")[0] == 200
+        with postgres.suspended():
+            began = time.monotonic()
+            statuses = [
+                web.send(pull_request())[0],
+                web.get("/readyz")[0],
+                web.get("/", basic("secret"))[0],
+                private.get("/metrics")[0],
+            ]
+            assert time.monotonic() - began < 4
+        assert statuses == [503, 503, 503, 200]
 
 
 class Hooks:

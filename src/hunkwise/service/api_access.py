@@ -18,7 +18,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from hunkwise.copilot.connection import SESSION_PREFIX
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
-from hunkwise.service.database import Connection, ConnectionPool, connected, translated
+from hunkwise.service.database import Connection, ConnectionPool, connected, in_time, translated
 from hunkwise.settings.parsing import CLASSIC_PREFIX
 
 REMEMBERED_SECONDS: Final = 300.0
@@ -193,15 +193,16 @@ def session_id(secret: str, caller: Caller, repository: int, number: int, name: 
 class ApiDatabase:
     """What all web processes know together. Use it within `opened`. Methods raise QueueError."""
 
-    def __init__(self, url: str, size: int) -> None:
-        """`size`: connections; each locked session has one."""
+    def __init__(self, url: str, size: int, seconds: float = _DATABASE_SECONDS) -> None:
+        """`size`: connections; each locked session has one. `seconds`: for an answer of the database."""
         self._url = url
         self._size = size
+        self._seconds = seconds
         self._pool: ConnectionPool | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[ApiDatabase]:
-        async with connected(self._url, _DATABASE_SECONDS, self._size) as pool:
+        async with connected(self._url, self._seconds, self._size) as pool:
             self._pool = pool
             try:
                 yield self
@@ -222,6 +223,9 @@ class ApiDatabase:
 
     async def count_request(self, user: int, most: int) -> None:
         """Counts a request of a user. Raises ApiError (429) if there were `most` in this hour already."""
+        await in_time(self._count_request(user, most), self._seconds)
+
+    async def _count_request(self, user: int, most: int) -> None:
         async with self._transaction() as connection:
             found = await connection.execute(
                 "INSERT INTO hunkwise_api_users AS u (id, hour, requests) VALUES (%s, date_trunc('hour', now()), 1)"

@@ -7,11 +7,11 @@ import logging
 import re
 import subprocess
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -23,6 +23,7 @@ from hunkwise.errors import Error, SettingsError
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 ConnectionPool: TypeAlias = AsyncConnectionPool[Connection]
 RETRY_SECONDS: Final = 1.0
+_T = TypeVar("_T")
 _CONNECTIONS: Final = 8
 _log = logging.getLogger(__name__)
 
@@ -109,6 +110,22 @@ def translated(*wrappers: type[Exception]) -> Iterator[None]:
 def no_tables_error() -> QueueError:
     """Returns the error for a database that was not prepared."""
     return QueueError("The database has no tables of hunkwise.", "Run `hunkwise service migrate` once.")
+
+
+async def in_time(work: Coroutine[Any, Any, _T], seconds: float) -> _T:
+    """Returns the result of `work`. Raises QueueError after `seconds`: a database can hang.
+
+    The cancelled work goes on meanwhile: psycopg waits for another ten seconds for the end of a query.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+    if not task.done():
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        raise QueueError(f"The database does not answer: {seconds:.1f} seconds were not enough.")
+    return task.result()
 
 
 async def persist(write: Callable[[], Awaitable[object]]) -> None:

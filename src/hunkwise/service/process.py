@@ -49,7 +49,7 @@ from hunkwise.service.web import make_metrics, make_web
 _LOGGERS: Final = {
     "hunkwise": logging.INFO,
     "procrastinate": logging.WARNING,
-    "psycopg.pool": logging.WARNING,
+    "psycopg": logging.WARNING,
     "uvicorn.error": logging.WARNING,
 }
 PROGRESS_EVERY: Final = 2.0

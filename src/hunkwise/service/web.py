@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hmac
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -18,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from hunkwise import __version__
-from hunkwise.service.database import QueueError
+from hunkwise.service.database import QueueError, in_time
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
 from hunkwise.service.queue import JobQueue
 from hunkwise.service.records import JobRecords
@@ -77,16 +78,20 @@ class Web:
     async def webhook(self, request: Request) -> Response:
         """Checks a webhook and queues its job. Sends no request to GitHub."""
         event = "unknown"
+        ends = time.monotonic() + self._answer_seconds
         try:
             async with asyncio.timeout(self._answer_seconds):
                 body = await self._read_body(request)
-                webhook = read_webhook(request.headers, body, self._settings.webhook_secrets)
-                event = webhook.event
-                answer = JSONResponse({"queued": await self._deliver(webhook)}, 202)
+            webhook = read_webhook(request.headers, body, self._settings.webhook_secrets)
+            event = webhook.event
+            queued = await in_time(self._deliver(webhook), ends - time.monotonic())
+            answer = JSONResponse({"queued": queued}, 202)
         except WebhookError as error:
             answer = _refusal(error.status, error.reason)
         except (QueueError, TimeoutError) as error:
-            _log.warning("A webhook (%s) was not queued: %s", event, error or "it took too long")
+            _log.warning(
+                "A webhook (%s) was not queued: %s", event, str(error) or "It did not arrive in time."
+            )
             answer = _refusal(503, "The webhook was not queued: redeliver it later.")
         except ClientDisconnect:
             answer = _refusal(400, "The body is incomplete.")
@@ -127,9 +132,8 @@ class Web:
     async def ready(self, _request: Request) -> Response:
         """The database answers and has its tables, and one of the shared Copilot CLIs answers."""
         ready = False
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._ready_seconds):
-                ready = await self._queue.is_ready()
+        with suppress(QueueError):
+            ready = await in_time(self._queue.is_ready(), self._ready_seconds)
         if not ready:
             return PlainTextResponse("The database does not answer, or has no tables.\n", 503)
         if self._servers and not any(server.up for server in self._servers.pool.servers):
@@ -145,7 +149,7 @@ class Web:
             return PlainTextResponse("A password is needed.\n", 401, challenge)
         refresh = 0 if request.query_params.get("refresh") == "off" else _REFRESH
         try:
-            values = await status_values(JobRecords(self._queue))
+            values = await in_time(status_values(JobRecords(self._queue)), self._answer_seconds)
         except QueueError as error:
             return PlainTextResponse(f"{error.message}\n", 503)
         page = _template().render(
@@ -224,13 +228,15 @@ def make_metrics(
     queue: JobQueue,
     metrics: ServiceMetrics,
     servers: SharedServers | None = None,
+    *,
+    answer_seconds: float = ANSWER_SECONDS,
 ) -> Starlette:
     """Returns the application of the port for metrics, with health and the status page. Serve it on loopback."""
-    web = Web(settings, queue, metrics, servers=servers)
+    web = Web(settings, queue, metrics, servers=servers, answer_seconds=answer_seconds)
 
     async def read(_request: Request) -> Response:
         try:
-            metrics.set_depth(await JobRecords(queue).depth())
+            metrics.set_depth(await in_time(JobRecords(queue).depth(), answer_seconds))
         except QueueError:
             metrics.set_depth(None)
         if servers is not None:
