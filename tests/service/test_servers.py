@@ -61,10 +61,10 @@ def test_a_drained_server_is_given_to_no_job_and_jobs_wait_if_all_are(database: 
             async with servers.use() as addresses:
                 assert addresses == (ONE, TWO)
                 assert servers.busy() == {ONE: 1, TWO: 1}
-            await wait_unused(queue, ONE, await drain(queue, ONE))
+            await wait_unused(queue, ONE, (await drain(queue, ONE))[0])
             async with servers.use() as addresses:
                 assert addresses == (TWO,)
-            await wait_unused(queue, TWO, await drain(queue, TWO))
+            await wait_unused(queue, TWO, (await drain(queue, TWO))[0])
             waiting = asyncio.create_task(use_once(servers))
             await asyncio.sleep(0.2)
             assert not waiting.done()
@@ -85,7 +85,9 @@ def test_draining_waits_for_what_began_before_in_every_process(database: str) ->
             async with first.use():
                 async with AsyncExitStack() as stack:
                     await stack.enter_async_context(second.use())
-                    moment = await drain(queue, ONE)
+                    moment, was_used = await drain(queue, ONE)
+                    assert was_used
+                    assert (await drain(queue, ONE))[1] is False
                     await until(lambda: all(one.pool.servers[0].drained for one in (first, second)))
                     await asyncio.sleep(0.2)
                     assert await users(queue, ONE, moment) == 2
@@ -249,6 +251,17 @@ def test_a_restart_that_fails_leaves_the_server_in_use(world: ServiceWorld, data
         assert (failed.code, message in failed.errors) == (3, True)
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT address FROM hunkwise_drained").fetchall() == []
+
+
+def test_a_server_that_was_drained_before_is_not_restarted(world: ServiceWorld, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO hunkwise_drained (address) VALUES ('cli-1:4321')")
+        environ = world.environ(database, HUNKWISE_COPILOT_URLS="cli-1:4321")
+        left = run(["servers", "recycle", "--restart", "false"], environ, world.folder)
+        assert (left.code, left.out) == (
+            0, "cli-1:4321 is drained already: it is not restarted, and stays drained.\n"
+        )  # fmt: skip
+        assert connection.execute("SELECT address FROM hunkwise_drained").fetchall() == [("cli-1:4321",)]
 
 
 def test_ready_and_metrics_tell_whether_servers_answer(database: str) -> None:

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from hunkwise.commands.messages import print_line
 from hunkwise.commands.serve import with_queue
@@ -45,11 +45,16 @@ def drain_or_recycle(
     return ExitCode.REVIEWED
 
 
-def _drain(address: str, environ: Mapping[str, str]) -> None:
-    """Waits until nothing that began before uses the server."""
+def _drain(address: str, environ: Mapping[str, str], *, again: bool = True) -> bool:
+    """Waits until nothing that began before uses the server.
 
-    async def wait(queue: JobQueue) -> None:
-        moment: Any = await drain(queue, address)
+    Returns False at once if it was drained before, unless `again`.
+    """
+
+    async def wait(queue: JobQueue) -> bool:
+        moment, was_used = await drain(queue, address)
+        if not was_used and not again:
+            return False
         print_line(f"{address} gets no new jobs and requests.")
         before = 0
         while number := await users(queue, address, moment):
@@ -57,8 +62,9 @@ def _drain(address: str, environ: Mapping[str, str]) -> None:
                 print_line(f"{address}: waiting for {count(number, 'process')} of the service.")
             before = number
             await asyncio.sleep(_POLL_SECONDS)
+        return True
 
-    with_queue(environ, wait)
+    return with_queue(environ, wait)
 
 
 def _recycle(address: Address, command: str, environ: Mapping[str, str]) -> None:
@@ -67,14 +73,19 @@ def _recycle(address: Address, command: str, environ: Mapping[str, str]) -> None
         word.replace("{host}", address.host).replace("{port}", str(address.port))
         for word in shlex.split(command)
     ]
+    ours = True
     try:
         with stoppable(f"{address} was not restarted, or not to the end."):
-            _drain(str(address), environ)
+            ours = _drain(str(address), environ, again=False)
+            if not ours:
+                print_line(f"{address} is drained already: it is not restarted, and stays drained.")
+                return
             print_line(f"{address}: {shlex.join(words)}")
             _run(words)
             print_line(f"{address}: version {_wait_until_up(address)}")
     finally:
-        with_queue(environ, lambda queue: undo_drain(queue, str(address)))
+        if ours:
+            with_queue(environ, lambda queue: undo_drain(queue, str(address)))
 
 
 def _run(words: Sequence[str]) -> None:

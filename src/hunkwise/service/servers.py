@@ -102,15 +102,20 @@ class SharedServers:
             _log.warning("This process was not signed off: %s", error)
 
 
-async def drain(queue: JobQueue, address: str) -> Any:
-    """Takes a server out of use for new jobs and requests; returns the moment, for `users`. Raises QueueError."""
+async def drain(queue: JobQueue, address: str) -> tuple[Any, bool]:
+    """Takes a server out of use for new jobs and requests. Raises QueueError.
+
+    Returns the moment, for `users`, and whether it was in use before.
+    """
     async with queue.transaction() as connection:
-        await connection.execute(
-            "INSERT INTO hunkwise_drained (address) VALUES (%s) ON CONFLICT DO NOTHING", [address]
+        added = await connection.execute(
+            "INSERT INTO hunkwise_drained (address) VALUES (%s) ON CONFLICT DO NOTHING RETURNING address",
+            [address],
         )
+        was_used = await added.fetchone() is not None
     async with queue.transaction() as connection:
         found = await connection.execute("SELECT now() AS moment")
-        return (await found.fetchone() or {})["moment"]
+        return (await found.fetchone() or {})["moment"], was_used
 
 
 async def undo_drain(queue: JobQueue, address: str) -> bool:
