@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,33 @@ def test_slow_mirrors_keep_no_job_waiting_and_are_released(world: ServiceWorld) 
     assert [result.exit_code for result in without] == [0] * 2 * parallel
     assert last.exit_code == 1
     assert len(mirrors.begun) == parallel + 1
+
+
+class _DrainedServers:
+    """Gives addresses once `back` is set."""
+
+    def __init__(self) -> None:
+        self.back = asyncio.Event()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[tuple[str, ...]]:
+        await self.back.wait()
+        yield ("cli-1:4321",)
+
+
+def test_a_job_gets_its_token_when_there_is_a_server_for_it(world: ServiceWorld) -> None:
+    async def main() -> JobResult:
+        servers, mirrors = _DrainedServers(), _SlowMirrors(world.folder)
+        mirrors.come.set()
+        program = "import os; raise SystemExit(os.environ['INPUT_COPILOT-URL'] != 'cli-1:4321')"
+        runner = _with_program(world, program, mirrors, servers=servers)
+        running = asyncio.create_task(runner.run(1, review_of()))
+        await asyncio.sleep(0.1)
+        assert world.app.tokens == []
+        servers.back.set()
+        return await running
+
+    assert asyncio.run(main()).exit_code == 0
 
 
 @pytest.mark.parametrize("last", [10, MESSAGE - 10, MESSAGE])

@@ -117,9 +117,15 @@ class JobRunner:
 
         Call it in the main thread: the kernel kills the step when the thread that started it ends.
         """
-        tokens = await self._get_tokens(job)  # before: it can wait for long
-        async with self._servers.use() if self._servers else nullcontext(()) as addresses:
+        async with self._addresses():
+            pass  # with a token, which is valid for an hour, it is not to wait for a server
+        tokens = await self._get_tokens(job)  # and with a server, which could not be drained, not for a token
+        async with self._addresses() as addresses:
             return await self._run_on(addresses, number, job, tokens)
+
+    def _addresses(self) -> AbstractAsyncContextManager[tuple[str, ...]]:
+        """Waits for a Copilot CLI that can be used, and provides the addresses of all; none if none are shared."""
+        return self._servers.use() if self._servers else nullcontext(())
 
     async def _run_on(
         self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
