@@ -333,7 +333,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         "tests/service/test_api_access.py::test_github_must_answer_in_time_and_know_the_pull_request",
     ),
     "Requests to the web API that one process carries out": (
-        ["hunkwise.service.api:MAX_RUNNING"],
+        ["hunkwise.service.api:MAX_RUNNING", "hunkwise.service.api:MAX_OF_USER"],
         "tests/service/test_api_access.py::test_a_body_must_arrive_in_time_and_places_are_limited",
     ),
     "Messages and answers of a history of the web API": (

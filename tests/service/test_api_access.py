@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,8 +16,9 @@ import psycopg
 import pytest
 
 from hunkwise.copilot.chat import ChatMessage, ToolDraft, ToolUse
+from hunkwise.copilot.pool import ServerPool
 from hunkwise.errors import Error, GitHubError, GitHubErrorKind, ModelError, ModelKind, SettingsError
-from hunkwise.service.api import MAX_BODY, as_api_error
+from hunkwise.service.api import MAX_BODY, ApiParts, WebApi, as_api_error
 from hunkwise.service.api_access import (
     AT_ONCE,
     MAX_REFUSED,
@@ -29,9 +31,17 @@ from hunkwise.service.api_access import (
     _Memory,
     session_id,
 )
-from hunkwise.service.api_answer import MAX_HISTORY, MAX_MESSAGE, AnswerEvents, history_entries
+from hunkwise.service.api_answer import (
+    MAX_HISTORY,
+    MAX_MESSAGE,
+    AnswerEvents,
+    ApiAnswers,
+    ApiSession,
+    history_entries,
+)
 from hunkwise.service.database import QueueError
 from hunkwise.service.installation import Installations
+from hunkwise.service.metrics import ServiceMetrics
 from tests.service.api_world import (
     ALICE,
     BOB,
@@ -162,6 +172,28 @@ def test_a_body_must_arrive_in_time_and_places_are_limited(world: ApiWorld, post
             head = f"POST /api/sessions/a/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ALICE}\r\n"
             slow.sendall(f"{head}Content-Length: 10\r\n\r\n{{".encode())
             assert slow.recv(20).startswith(b"HTTP/1.1 408")
+
+
+def test_one_user_cannot_take_all_places(world: ApiWorld, database: str) -> None:
+    async def act() -> None:
+        async with ApiDatabase(database, 4).opened() as store:
+            callers = Callers(world.settings.api_url, Installations(world.settings))
+            answers = ApiAnswers(world.settings, ServerPool([]))
+            api = WebApi(world.settings, ApiParts(callers, store, answers, ""), ServiceMetrics(), of_user=2)
+
+            def reserved(user: int, name: str) -> AbstractAsyncContextManager[None]:
+                return api._reserved(ApiSession(f"{user}-{name}", name, Caller(user, ""), REPOSITORY))
+
+            async with reserved(1, "a"):
+                async with reserved(1, "b"), reserved(2, "a"):
+                    with pytest.raises(ApiError, match="2 requests at a time") as raised:
+                        await reserved(1, "c").__aenter__()
+                    assert raised.value.status == 429
+                async with reserved(1, "c"):
+                    pass
+            assert not api._users
+
+    asyncio.run(act())
 
 
 def test_requests_of_a_user_in_an_hour_are_limited(world: ApiWorld, postgres: Postgres) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ BODY_SECONDS: Final = 10.0
 """For receiving a request's body."""
 MAX_RUNNING: Final = 16
 """Requests that one process carries out at a time."""
+MAX_OF_USER: Final = 4
+"""Of those, of one user."""
 ALIVE_SECONDS: Final = 15.0
 """After these without an event a comment is sent, so that proxies keep the connection."""
 _CLIENT_GONE: Final = 499
@@ -91,6 +94,7 @@ class WebApi:
         metrics: ServiceMetrics,
         *,
         running: int = MAX_RUNNING,
+        of_user: int = MAX_OF_USER,
         body_seconds: float = BODY_SECONDS,
         alive_seconds: float = ALIVE_SECONDS,
     ) -> None:
@@ -98,6 +102,9 @@ class WebApi:
         self._parts = parts
         self._metrics = metrics
         self._free = running
+        self._of_user = of_user
+        self._users: Counter[int] = Counter()
+        """Requests that are carried out, by user."""
         self._body_seconds = body_seconds
         self._alive_seconds = alive_seconds
 
@@ -227,12 +234,18 @@ class WebApi:
         """Takes one of the places of this process, and the lock of the session."""
         if not self._free:
             raise ApiError(503, "Too many requests are carried out: try again later.", 10)
+        user = session.caller.id
+        if self._users[user] >= self._of_user:
+            raise ApiError(429, f"A user may send {self._of_user} requests at a time.", 10)
         self._free -= 1
+        self._users[user] += 1
         try:
             async with self._parts.database.locked(session.id):
                 yield
         finally:
             self._free += 1
+            self._users[user] -= 1
+            self._users += Counter()  # forgets those that have none
 
 
 class _EventStream(Response):
