@@ -305,6 +305,20 @@ def test_a_database_that_hangs_keeps_no_request_waiting(postgres: Postgres, data
     asyncio.run(act())
 
 
+def test_a_database_that_restarts_meanwhile_takes_no_answer_away(database: str) -> None:
+    async def act(one: ApiDatabase, other: ApiDatabase) -> None:
+        async with one.locked("a"):
+            with psycopg.connect(database, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+        async with other.locked("a"), one.locked("b"):
+            pass
+
+    with_database(database, act)
+
+
 def test_an_id_is_of_one_user_repository_pull_request_and_name() -> None:
     base: dict[str, Any] = {
         "secret": "s",

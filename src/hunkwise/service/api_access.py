@@ -18,7 +18,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from hunkwise.copilot.connection import SESSION_PREFIX
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.github.connection import GitHubConnection
-from hunkwise.service.database import Connection, ConnectionPool, connected, in_time, translated
+from hunkwise.service.database import Connection, ConnectionPool, QueueError, connected, in_time, translated
 from hunkwise.settings.parsing import CLASSIC_PREFIX
 
 REMEMBERED_SECONDS: Final = 300.0
@@ -245,15 +245,21 @@ class ApiDatabase:
 
         PostgreSQL frees the lock at the end of the transaction, also if this process dies.
         """
-        async with self._transaction() as connection:
-            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            found = await connection.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS free", [session]
-            )
-            row = await found.fetchone()
-            if row is None or not row["free"]:
-                raise ApiError(409, "Another request of this session runs: send one after the other.")
-            yield
+        ended = False
+        try:
+            async with self._transaction() as connection:
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                found = await connection.execute(
+                    "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0)) AS free", [session]
+                )
+                row = await found.fetchone()
+                if row is None or not row["free"]:
+                    raise ApiError(409, "Another request of this session runs: send one after the other.")
+                yield
+                ended = True
+        except QueueError:
+            if not ended:  # else the request was carried out, and nothing is left to do without the database
+                raise
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
