@@ -111,6 +111,12 @@ def test_untested_version_is_logged_and_used(version: str, caplog: pytest.LogCap
     assert f"is version {version}; hunkwise is tested with 1.0.102" in caplog.text
 
 
+@pytest.mark.parametrize("version", ["1.0.102\n::error::x", "1.0.102\x1b]0;x\x07", "1" * 51, ""])
+def test_a_version_with_odd_characters_is_not_shown(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    connect_to_server(GOOD | {"version": version})
+    assert "is version unknown; hunkwise is tested with 1.0.102" in caplog.text
+
+
 def test_ipv6_address_has_brackets() -> None:
     assert str(Address("::1", 4501)) == "[::1]:4501"
     connect_to_server(GOOD, "::1")

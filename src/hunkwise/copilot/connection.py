@@ -173,6 +173,7 @@ def _disable_nagle(connection: object) -> None:
 
 
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
+_PLAIN_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,50}")
 _CONNECT_SECONDS = 10.0
 _PREFLIGHT_SECONDS = 20.0
 logging.getLogger("copilot").setLevel(logging.CRITICAL)  # its warnings repeat its exceptions
@@ -285,9 +286,11 @@ async def connect(
                 reason = " ".join(str(error).split())[:400].rstrip(".") or type(error).__name__
             message = f"The Copilot CLI could not be reached: {reason}."
             raise fault(ModelKind.SIDECAR, message, provider=False) from error
-        _check_version(status.version, own=sidecar is not None)
+        # It goes to terminals and logs.
+        version = status.version if _PLAIN_VERSION.fullmatch(status.version) else "unknown"
+        _check_version(version, own=sidecar is not None)
         stack.pop_all()
-    connection = CopilotConnection(client, status.version, sidecar, heartbeat)
+    connection = CopilotConnection(client, version, sidecar, heartbeat)
     connection.watch()
     return connection
 
