@@ -74,14 +74,17 @@ class Postgres:
         """Suspends the processes of the server: it hangs, and keeps its connections."""
         first = (self._data / "postmaster.pid").read_text().split()[0]
         children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        processes = [int(number) for number in (first, *children)]
+
+        def send(kind: signal.Signals) -> None:
+            for number in (first, *children):
+                with suppress(ProcessLookupError):  # one that served a connection, and ended with it
+                    os.kill(int(number), kind)
+
         try:
-            for number in processes:
-                os.kill(number, signal.SIGSTOP)
+            send(signal.SIGSTOP)
             yield
         finally:
-            for number in processes:
-                os.kill(number, signal.SIGCONT)
+            send(signal.SIGCONT)
 
     @property
     def _data(self) -> Path:
