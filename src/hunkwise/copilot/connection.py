@@ -282,7 +282,7 @@ async def connect(
         except (TimeoutError, *SDK_ERRORS) as error:
             reason = f"no answer within {_CONNECT_SECONDS:.0f} seconds"
             if not isinstance(error, TimeoutError):
-                reason = " ".join(str(error).split())[:400].rstrip(".")
+                reason = " ".join(str(error).split())[:400].rstrip(".") or type(error).__name__
             message = f"The Copilot CLI could not be reached: {reason}."
             raise fault(ModelKind.SIDECAR, message, provider=False) from error
         _check_version(status.version, own=sidecar is not None)
