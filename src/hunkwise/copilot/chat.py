@@ -20,7 +20,7 @@ from copilot.session_events import (
 )
 
 from hunkwise.copilot.connection import CopilotConnection
-from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, sdk_error
 from hunkwise.copilot.pool import ServerPool
 from hunkwise.copilot.session import Copilot, ModelSource
 from hunkwise.domain.model import Deadline, Question
@@ -274,5 +274,5 @@ async def _calling(pool: ServerPool, session: str, seconds: float) -> AsyncItera
             raise ModelError(ModelKind.TIMEOUT, message) from error
         except SDK_ERRORS as error:
             raise (
-                connection.lost.result() if connection.lost.done() else from_sdk(error, provider=False)
+                connection.lost.result() if connection.lost.done() else sdk_error(error, provider=False)
             ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection
-from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, sdk_error
 from hunkwise.copilot.pool import CopilotServer
 
 OLD: Final = timedelta(hours=24)
@@ -32,7 +32,7 @@ async def delete_old_sessions(connection: CopilotConnection, now: datetime, olde
         for name in old:
             await connection.client.delete_session(name)
     except SDK_ERRORS as error:
-        raise from_sdk(error, provider=False) from error
+        raise sdk_error(error, provider=False) from error
     return len(old)
 
 

@@ -21,7 +21,7 @@ from hunkwise.copilot.connection import (
     connect_sidecar,
     preflight,
 )
-from hunkwise.copilot.errors import fault
+from hunkwise.copilot.errors import model_error
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.parsing import host_of, parse_host_port, port_of
@@ -203,7 +203,7 @@ class ServerPool:
                 return min(free, key=lambda one: (one.busy, one.served))
             if key and not able:
                 message = f"The Copilot CLI of this session does not answer. {candidates[0].reason}"
-                raise fault(ModelKind.SIDECAR, message, provider=False)
+                raise model_error(ModelKind.SIDECAR, message, provider=False)
             ends = limit
             if not able:
                 ends = min(limit, (self._down_since or self._clock()) + self._outage)
@@ -226,7 +226,7 @@ class ServerPool:
 
 def _none_free_error() -> ModelError:
     message = "Every Copilot CLI was busy until the end of the time."
-    return fault(ModelKind.TIMEOUT, message, provider=False)
+    return model_error(ModelKind.TIMEOUT, message, provider=False)
 
 
 async def connect_to(address: Address, heartbeat: Heartbeat = HEALTH) -> CopilotConnection:
@@ -250,7 +250,7 @@ async def _probe(address: Address) -> None:
         elif not isinstance(error, TimeoutError):
             reason = (error.strerror or str(error)).rstrip(".")
         message = f"The Copilot CLI could not be reached: {reason}."
-        raise fault(ModelKind.SIDECAR, message, provider=False) from error
+        raise model_error(ModelKind.SIDECAR, message, provider=False) from error
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()

@@ -15,8 +15,8 @@ from copilot import CopilotSession
 from copilot.session import ProviderConfig
 from copilot.tools import Tool
 
-from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection, not_offered
-from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection, not_offered_error
+from hunkwise.copilot.errors import SDK_ERRORS, model_error, sdk_error
 from hunkwise.copilot.tools import report_tool, repository_tools
 from hunkwise.copilot.turn import Turn
 from hunkwise.domain.model import Deadline, Question
@@ -152,7 +152,7 @@ class Copilot:
         """
         offered = self._source.offered
         if offered is not None and question.model is not None and question.model not in offered:
-            raise not_offered((question.model,), offered)
+            raise not_offered_error((question.model,), offered)
         for attempt in range(1, _MOST_SERVERS + 1):
             try:
                 async with self._connections.lease(seconds=self._deadline.remaining) as connection:
@@ -192,12 +192,12 @@ class Copilot:
                 message = (
                     "The model answered without text and without a tool call, also when it was asked again."
                 )
-                raise fault(ModelKind.PROVIDER, message, provider=self._has_provider)
+                raise model_error(ModelKind.PROVIDER, message, provider=self._has_provider)
             text = " ".join(turn.text.split())[:200]
             message = f"The model did not call the tool `{report.name}`" + (
                 f'; it said: "{text}"' if text else "."
             )
-            raise fault(ModelKind.REFUSED, message, provider=self._has_provider)
+            raise model_error(ModelKind.REFUSED, message, provider=self._has_provider)
 
     @property
     def _has_provider(self) -> bool:
@@ -254,9 +254,9 @@ class Copilot:
             if lost.done():
                 raise lost.result()
             within = f"within {limit:.0f} seconds" if limit < remaining else "before the run's deadline"
-            raise fault(ModelKind.TIMEOUT, f"{timeout_message} {within}.", provider=self._has_provider)
+            raise model_error(ModelKind.TIMEOUT, f"{timeout_message} {within}.", provider=self._has_provider)
         except SDK_ERRORS as error:
-            raise lost.result() if lost.done() else from_sdk(error, provider=self._has_provider) from error
+            raise lost.result() if lost.done() else sdk_error(error, provider=self._has_provider) from error
         finally:
             task.cancel()
 
