@@ -24,7 +24,6 @@ from hunkwise.copilot.connection import (
 from hunkwise.copilot.errors import model_error
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
-from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 
 MOST_AT_ONCE: Final = 16
 """Questions that one server answers at the same time."""
@@ -258,8 +257,8 @@ async def _probe(address: Address) -> None:
 
 def parse_addresses(text: str, token: str | None) -> list[Address]:
     """Returns the addresses, host:port, in a list with commas or spaces. Raises ValueError."""
-    names = dict.fromkeys(parse_host_port(part) for part in re.split(r"[,\s]+", text) if part)
-    return [Address(host_of(name), port_of(name), token) for name in names]
+    parsed = (Address.parse(part, token) for part in re.split(r"[,\s]+", text) if part)
+    return list(dict.fromkeys(parsed))
 
 
 @asynccontextmanager

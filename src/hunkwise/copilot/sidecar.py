@@ -30,6 +30,7 @@ from hunkwise.copilot.procfs import end_stragglers, end_user, listens, listens_a
 from hunkwise.domain.model import Deadline
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.files import WIPE_SECONDS, PrivateFolder
+from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 
 _PORT_LINE = re.compile(rb"listening on port (\d{1,5})\b")
 _LINE_BYTES = 8_192
@@ -287,6 +288,12 @@ class Address:
     host: str
     port: int
     connection_token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str, connection_token: str | None) -> Address:
+        """Returns the address at `host:port`. Raises ValueError, whose message continues a sentence about the text."""
+        name = parse_host_port(text)
+        return cls(host_of(name), port_of(name), connection_token)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
