@@ -51,7 +51,7 @@ async def _ask(servers: list[RealCli], url: str, count: int) -> float:
     addresses = [Address("127.0.0.1", server.port, server.token) for server in servers]
     question = Question(seconds=120.0, provider=ProviderConfig(type="openai"))
     async with open_pool(addresses) as pool:
-        await pool.tried()
+        await pool.wait_until_tried()
         began = time.monotonic()
         answers = await asyncio.gather(*(put(pool, url, question) for _ in range(count)))
         seconds = time.monotonic() - began

@@ -76,7 +76,7 @@ def with_pool(
     async def run() -> None:
         addresses = [one.address if isinstance(one, FakeServer) else one for one in servers]
         async with open_pool(addresses, **{"heartbeat": QUICK, **options}) as pool:  # type: ignore[arg-type]
-            await pool.tried()
+            await pool.wait_until_tried()
             result = scenario(pool)
             assert asyncio.iscoroutine(result)
             await asyncio.wait_for(result, 20)
@@ -133,7 +133,7 @@ def test_a_key_has_one_home_and_keys_are_spread() -> None:
 
     async def homes(addresses: Sequence[Address]) -> dict[str, str]:
         pool = ServerPool(addresses)
-        return {key: str(pool.home(key).address) for key in map(str, range(200))}
+        return {key: str(pool.server_of(key).address) for key in map(str, range(200))}
 
     before = asyncio.run(homes(addresses))
     assert before == asyncio.run(homes(addresses[::-1]))
@@ -146,7 +146,7 @@ def test_a_key_has_one_home_and_keys_are_spread() -> None:
 def test_a_key_whose_server_is_down_or_drained_is_an_error() -> None:
     async def scenario(pool: ServerPool) -> None:
         up, down = pool.servers
-        keys = {pool.home(str(key)): str(key) for key in range(20)}
+        keys = {pool.server_of(str(key)): str(key) for key in range(20)}
         async with pool.lease(keys[up]):
             assert up.busy == 1
         for server, message in ((down, "could not be reached"), (up, "is drained")):
@@ -400,7 +400,7 @@ def run_trouble(servers: Servers, count: int, latency: float, *, patience: float
 
     async def scenario(url: str) -> Findings:
         async with open_pool(servers.addresses, heartbeat=Heartbeat(patience / 2, patience)) as pool:
-            await pool.tried()
+            await pool.wait_until_tried()
             questions = Findings(pool, url)
             await asyncio.gather(trouble(pool), questions.ask_all(count))
             return questions
@@ -431,7 +431,7 @@ def test_draining_loses_no_question_and_leaves_no_session(servers: Servers) -> N
 
     async def scenario(url: str) -> Findings:
         async with open_pool(servers.addresses) as pool:
-            await pool.tried()
+            await pool.wait_until_tried()
             questions = Findings(pool, url)
             asking = asyncio.create_task(questions.ask_all(30))
             assert await eventually(lambda: model.in_flight == 12)
@@ -495,7 +495,7 @@ def test_what_was_reported_before_a_loss_is_reported_once(servers: Servers) -> N
 def test_a_hundred_questions_leave_no_session_and_no_open_file(servers: Servers) -> None:
     async def scenario(url: str) -> None:
         async with open_pool(servers.addresses) as pool:
-            await pool.tried()
+            await pool.wait_until_tried()
             questions = Findings(pool, url)
             await questions.ask_all(20)
             opened = open_files(servers)

@@ -145,7 +145,7 @@ class ApiWorld:
     def server_number(self, session: str) -> int:
         """Returns which server has the sessions of that id."""
         assert self.pool is not None
-        return self.pool.servers.index(self.pool.home(session))
+        return self.pool.servers.index(self.pool.server_of(session))
 
     def wait_until_up(self, number: int) -> None:
         assert self.pool is not None
@@ -212,7 +212,7 @@ def serving_api(
             callers = Callers(chosen.api_url, Installations(chosen))
             parts = ApiParts(callers, store, ApiAnswers(chosen, pool, **(times or {})), "s" * 32)
             app.router.routes.extend(WebApi(chosen, parts, ServiceMetrics(), **limits).routes)
-            await pool.tried()
+            await pool.wait_until_tried()
             ready.set()
             await over.wait()
 

@@ -29,15 +29,13 @@ from hunkwise.telemetry import annotate, count, span
 _QUESTION_SECONDS = 600.0
 _ABORT_SECONDS = 2.0
 _CREATE_SECONDS = 30.0
-_AGAIN = "No answer arrived. Answer the message above, and report with the tool `{tool}`."
-_NUDGE = (
+_REPEAT_REQUEST = "No answer arrived. Answer the message above, and report with the tool `{tool}`."
+_REPORT_REQUEST = (
     "You have not reported. Call the tool `{tool}` now, with all that you stand by and `done: true`; with an empty "
     "list if there is nothing. Text outside of the tool is not read."
 )
 # Otherwise each session lists the tools of GitHub's MCP server, which it may not use: 50 ms per turn.
 _NO_MCP_SERVERS = ["github-mcp-server", "githubiq"]
-
-
 _MOST_SERVERS: Final = 3
 """How often a question is asked in all, if its server is lost each time."""
 _T = TypeVar("_T")
@@ -81,7 +79,7 @@ class SessionPolicy(Protocol):
         ...
 
 
-class OneTimeSession:
+class _OneTimeSession:
     """Every question has a session of its own, which is deleted with its transcript."""
 
     async def open(self, connection: CopilotConnection, options: dict[str, Any]) -> CopilotSession:
@@ -94,7 +92,7 @@ class OneTimeSession:
         await connection.forget(session)
 
 
-_ONE_TIME = OneTimeSession()
+_ONE_TIME = _OneTimeSession()
 
 
 def _attributes(question: Question) -> dict[str, str]:
@@ -177,8 +175,8 @@ class Copilot:
             )
             try:
                 await self._run_turn(connection, session, turn, question.prompt)
-                for message in (_AGAIN, _NUDGE):
-                    if not report.answered() and turn.empty is (message is _AGAIN):
+                for message in (_REPEAT_REQUEST, _REPORT_REQUEST):
+                    if not report.answered() and turn.empty is (message is _REPEAT_REQUEST):
                         turn.grant()
                         await self._run_turn(connection, session, turn, message.format(tool=report.name))
             finally:

@@ -170,7 +170,7 @@ def chores(
         from hunkwise.copilot.old_sessions import delete_on_all  # loads the SDK
 
         assert servers is not None, "it is a chore only then"
-        await servers.pool.tried()  # when a worker begins
+        await servers.pool.wait_until_tried()  # when a worker begins
         return await delete_on_all(servers.pool.servers, datetime.now(UTC))
 
     return [
