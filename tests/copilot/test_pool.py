@@ -6,11 +6,9 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,10 +16,8 @@ from copilot.session import ProviderConfig
 
 from hunkwise.copilot.connection import (
     SESSION_PREFIX,
-    BoundedClient,
     CopilotConnection,
     Heartbeat,
-    connect,
 )
 from hunkwise.copilot.pool import ServerPool, open_pool
 from hunkwise.copilot.sidecar import Address
@@ -31,32 +27,16 @@ from hunkwise.domain.model import Question as DomainQuestion
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.finding_collector import FindingCollector
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
-from tests.copilot.json_rpc_server import json_rpc_server
+from tests.copilot.json_rpc_server import STATUS, FakeServer, json_rpc_server
 from tests.copilot.programs import eventually
 from tests.copilot.sessions import MODEL, Question, copilot, put
 from tests.fakes.changes import added
-from tests.fakes.http_server import serve
+from tests.fakes.http_server import free_port, serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ModelRequest, ToolCall
-from tests.fakes_contract.cli import RealCli, running_cli
+from tests.fakes_contract.cli import OFFLINE, RealCli, running_cli, session_names
 
-STATUS = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
 QUICK = Heartbeat(0.05, 5.0)
-
-
-@dataclass
-class FakeServer:
-    """Answers the requests of a connection and of a health check, unless it is down."""
-
-    address: Address = field(default_factory=lambda: Address("127.0.0.1", 1))
-    down: bool = False
-    methods: list[str] = field(default_factory=list)
-
-    def answer(self, method: str) -> object:
-        self.methods.append(method)
-        if self.down:
-            raise ConnectionAbortedError
-        return STATUS
 
 
 @contextmanager
@@ -82,13 +62,6 @@ def with_pool(
             await asyncio.wait_for(result, 20)
 
     asyncio.run(run())
-
-
-def free_port() -> int:
-    """Returns a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_fewest_leases_first_then_fewest_so_far() -> None:
@@ -294,7 +267,6 @@ def test_a_question_is_asked_a_limited_number_of_times() -> None:
 # The real CLI
 
 FILES = {file.path: file for file in (added("a.py", "one"), added("b.py", "two"))}
-OFFLINE = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:1"}
 
 
 class Servers:
@@ -311,7 +283,7 @@ class Servers:
 
     @property
     def addresses(self) -> list[Address]:
-        return [Address("127.0.0.1", cli.port, cli.token) for cli in self.all]
+        return [cli.address for cli in self.all]
 
     def kill(self, number: int) -> None:
         self.all[number].process.kill()
@@ -451,14 +423,6 @@ def test_draining_loses_no_question_and_leaves_no_session(servers: Servers) -> N
     assert [servers.files(number) for number in (0, 1)] == [[], []]
     names = [lock.name for number in (0, 1) for lock in servers.locks(number)]
     assert (len(names), all(name.startswith(SESSION_PREFIX) for name in names)) == (30, True)
-
-
-async def session_names(address: Address) -> set[str]:
-    connection = await connect(BoundedClient(address))
-    try:
-        return {one.session_id for one in await connection.client.list_sessions()}
-    finally:
-        await connection.close()
 
 
 def test_what_was_reported_before_a_loss_is_reported_once(servers: Servers) -> None:

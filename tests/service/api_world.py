@@ -198,7 +198,7 @@ def serving_api(
     """Serves the API with these servers, and yields a world for it. `times`: of ApiAnswers; `limits`: of WebApi."""
     served = copy.copy(world)
     chosen = ServiceSettings(**{**_fields(world.settings), **(settings or {})})
-    addresses = [Address("127.0.0.1", cli.port, cli.token) for cli in clis.values()]
+    addresses = [cli.address for cli in clis.values()]
     addresses = addresses or [Address("127.0.0.1", 1)]  # where nothing listens
 
     closed = threading.Event()
