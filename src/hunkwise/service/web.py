@@ -96,11 +96,11 @@ class Web:
         return new and jobs.start is not None
 
     async def health(self, _request: Request) -> Response:
-        """The process answers."""
+        """Answers that the process runs."""
         return PlainTextResponse("ok\n")
 
     async def ready(self, _request: Request) -> Response:
-        """The database answers and has its tables, and one of the shared Copilot CLIs answers."""
+        """Answers whether the database has its tables, and one of the shared Copilot CLIs answers."""
         ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._ready_seconds):
@@ -112,7 +112,7 @@ class Web:
         return PlainTextResponse("ready\n")
 
     async def status(self, request: Request, *, public: bool) -> Response:
-        """The status page. `public`: at the port for webhooks, where it always needs the password."""
+        """Returns the status page. `public`: at the port for webhooks, where it always needs the password."""
         if not self._settings.password and (public or not _is_local(request)):
             return PlainTextResponse(_REFUSAL, 403)
         if self._settings.password and not self._has_password(request):
