@@ -25,7 +25,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hunkwise.copilot.find_cli import CliCommand, install_hint
-from hunkwise.copilot.isolation import Credential, Isolation, isolation, isolation_error, sidecar_environment
+from hunkwise.copilot.isolation import (
+    Credential,
+    Isolation,
+    find_isolation,
+    isolation_error,
+    sidecar_environment,
+)
 from hunkwise.copilot.procfs import end_stragglers, end_user, listens, listens_as
 from hunkwise.domain.model import Deadline
 from hunkwise.errors import ModelError, ModelKind
@@ -227,7 +233,7 @@ def _create_home(isolation: Isolation | None) -> PrivateFolder:
 
 def _furnish(isolation: Isolation, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     try:
-        return isolation.furnish(home, inherited)
+        return isolation.prepare_home(home, inherited)
     except OSError as error:
         raise isolation_error(str(error)) from error
 
@@ -326,7 +332,9 @@ class Sidecar:
         Call it from the main thread: the kernel ends the CLI when the thread that started it ends.
         """
         try:
-            self._cli = spawn(self._command, self._credential, self._inherited, isolation(self._inherited))
+            self._cli = spawn(
+                self._command, self._credential, self._inherited, find_isolation(self._inherited)
+            )
         except OSError as error:
             failure = ModelError(
                 ModelKind.SIDECAR,
