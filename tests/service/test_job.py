@@ -189,11 +189,12 @@ def test_slow_mirrors_keep_no_job_waiting_and_are_released(world: ServiceWorld) 
         program = "import os; raise SystemExit('GITHUB_WORKSPACE' in os.environ)"
         runner = _with_program(world, program, mirrors, mirror_seconds=0.2)
         jobs = [runner.run(number, review_of()) for number in range(2 * parallel)]
-        results = await asyncio.gather(*jobs, asyncio.to_thread(lambda: None))
+        running = asyncio.gather(*jobs)
+        await asyncio.to_thread(lambda: None)
+        results = await running
         mirrors.come.set()
         await until(lambda: len(mirrors.released) == len(mirrors.begun))
-        results[-1] = await runner.run(1, review_of())
-        return results
+        return [*results, await runner.run(1, review_of())]
 
     *without, last = asyncio.run(main())
     assert [result.exit_code for result in without] == [0] * 2 * parallel

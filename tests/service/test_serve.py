@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from hunkwise.service.records import JobRecords
 from tests.end_to_end.world import wait_until
 from tests.fakes.command_line import ROOT, Printed, run
 from tests.fakes.github_app import INSTALLATION
+from tests.fakes.http_server import free_port
 from tests.fakes.model_script import Answer, always
 from tests.service.postgres import Postgres
 from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
@@ -35,11 +35,6 @@ PUSH = pull_request("synchronize", 1, repository=REPOSITORIES[0], installation={
 def world(tmp_path: Path) -> Iterator[ServiceWorld]:
     with service_world(tmp_path) as world:
         yield world
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

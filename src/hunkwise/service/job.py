@@ -124,7 +124,7 @@ class JobRunner:
     async def _run_on(
         self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
     ) -> JobResult:
-        """`addresses`: of the Copilot CLIs that answer; empty if the step starts one, or none is needed."""
+        """Runs the step. `addresses`: of the Copilot CLIs that it may use; empty if it starts one, or needs none."""
         async with self._mirror(job, tokens.github) as mirror:
             jobs = self._settings.data / "jobs"
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ class JobRunner:
             self._follow(process, log, lambda line: self._progress(number, scan.redacted(line)))
         )
         try:
-            await _ended(process, self._seconds)
+            await _wait_for_end(process, self._seconds)
         finally:
             await _end(process)
             await asyncio.wait([following], timeout=_LAST_OUTPUT_SECONDS)
@@ -269,14 +269,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            await _ended(process, END_SECONDS)
+            await _wait_for_end(process, END_SECONDS)
     finally:  # also if it is cancelled again meanwhile
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
-async def _ended(process: asyncio.subprocess.Process, seconds: float) -> None:
+async def _wait_for_end(process: asyncio.subprocess.Process, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await process.wait()
