@@ -204,6 +204,15 @@ def test_wrong_arguments_are_reported(
     assert fault in printed.errors
 
 
+def test_a_worker_without_a_copilot_cli_does_not_start(world: ServiceWorld, database: str) -> None:
+    printed = command(world, database, "worker", COPILOT_CLI_PATH="/nowhere")
+    assert (printed.code, printed.errors) == (
+        3,
+        "hunkwise: COPILOT_CLI_PATH names /nowhere, which is not a file. Correct it, or remove it so that the"
+        " installed CLI is used.\n",
+    )
+
+
 def test_without_its_packages_the_service_says_how_they_are_installed() -> None:
     code = "import sys; sys.modules['procrastinate'] = None; from hunkwise.cli import main; sys.exit(main(['worker']))"
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from hunkwise.commands.messages import print_line
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.domain.review import ExitCode
 from hunkwise.errors import SettingsError
 from hunkwise.service.database import no_tables_error, start_embedded
@@ -24,7 +25,10 @@ _T = TypeVar("_T")
 
 
 def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Runs `hunkwise serve` and `hunkwise worker` until a signal ends them. Raises SettingsError and QueueError."""
+    """Runs `hunkwise serve` and `hunkwise worker` until a signal ends them.
+
+    Raises SettingsError, QueueError, and ModelError if a worker has no Copilot CLI.
+    """
     settings = read_service_settings(environ)
     serves = arguments.command == "serve"
     parts = ProcessParts(
@@ -32,6 +36,8 @@ def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode
         metrics=ListenAddress(*arguments.metrics) if arguments.metrics else None,
         works=not serves or arguments.worker,
     )
+    if parts.works and "copilot-url" not in settings.model_inputs:
+        find_cli(environ)  # else each job would fail
     configure_log()
     gc.enable()  # `cli` disables it, for processes that end soon
     asyncio.run(run_service(settings, parts, environ))
