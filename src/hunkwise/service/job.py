@@ -236,7 +236,8 @@ class JobRunner:
             PARENT_VARIABLE: str(os.getpid()),
             "HOME": str(folder / "home"),
             # The worker's: there is the CLI that `hunkwise setup` downloaded, or that one on PATH unpacked.
-            "XDG_CACHE_HOME": self._environ.get("XDG_CACHE_HOME") or f"{self._environ.get('HOME', '')}/.cache",
+            "XDG_CACHE_HOME": self._environ.get("XDG_CACHE_HOME")
+            or f"{self._environ.get('HOME', '')}/.cache",
             "TMPDIR": str(folder / "temp"),
             "RUNNER_TEMP": str(folder / "temp"),
             "GITHUB_EVENT_NAME": job.event,
