@@ -44,7 +44,7 @@ MAX_LINE: Final = 1 << 20
 KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
-    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "REQUESTS_CA_BUNDLE",
+    "COPILOT_CLI_EXTRACT_DIR", "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 """Variables of the worker that a child has too, with those of telemetry; none has a secret of the service.
 
@@ -248,6 +248,9 @@ class JobRunner:
             **{name: value for name, value in self._environ.items() if name in KEPT or is_passed_on(name)},
             PARENT_VARIABLE: str(os.getpid()),
             "HOME": str(folder / "home"),
+            # The worker's: there is the CLI that `hunkwise setup` downloaded, or that one on PATH unpacked.
+            "XDG_CACHE_HOME": self._environ.get("XDG_CACHE_HOME")
+            or f"{self._environ.get('HOME', '')}/.cache",
             "TMPDIR": str(folder / "temp"),
             "RUNNER_TEMP": str(folder / "temp"),
             "GITHUB_EVENT_NAME": job.event,
