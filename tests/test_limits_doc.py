@@ -512,7 +512,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.copilot.session:_QUESTION_SECONDS"],
         "tests/end_to_end/test_limits.py::test_deadline_ends_cli_stopped_in_a_turn",
     ),
-    "Time for an answer to a command": (
+    "Time for an answer to a command or to a message": (
         ["hunkwise.flows.answering:SECONDS"],
         "tests/flows/test_answering.py::test_an_answer_that_takes_too_long_is_ended",
     ),
@@ -583,6 +583,26 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "Webhooks and finished jobs that are kept": (
         ["hunkwise.service.queue:KEPT_DAYS"],
         "tests/service/test_queue.py::test_what_is_older_than_a_month_is_deleted",
+    ),
+    "Reading or deleting a conversation of the web API": (
+        ["hunkwise.copilot.chat:CALL_SECONDS"],
+        "tests/service/test_api.py::test_a_suspended_server_is_not_waited_for_long",
+    ),
+    "Tokens that GitHub may refuse within a minute": (
+        ["hunkwise.service.api_access:MAX_REFUSED"],
+        "tests/service/test_api_access.py::test_tokens_that_github_refuses_are_limited",
+    ),
+    "GitHub's answers about a token that are remembered": (
+        ["hunkwise.service.api_access:MAX_REMEMBERED", "hunkwise.service.api_access:REMEMBERED_SECONDS"],
+        "tests/service/test_api_access.py::test_the_newest_answers_are_remembered",
+    ),
+    "Jobs on the status page": (
+        ["hunkwise.service.records:MAX_ACTIVE", "hunkwise.service.records:MAX_FINISHED"],
+        "tests/service/test_status_page.py::test_the_newest_of_many_jobs_are_shown",
+    ),
+    "Waiting for a server that `hunkwise servers recycle` has restarted": (
+        ["hunkwise.commands.server_drain:RESTART_SECONDS"],
+        "tests/commands/test_servers.py::test_a_restarted_server_is_waited_for_a_limited_time",
     ),
 }
 """The first cell of each row: the constants that hold it, as `module:NAME`, and the test that fails without it."""

@@ -23,6 +23,7 @@ from hunkwise.service.process import ListenAddress, ProcessParts, run_service
 from hunkwise.service.settings import read_service_settings
 from tests.end_to_end.world import wait_until
 from tests.fakes.github_app import APP_ID, key_pair
+from tests.fakes.http_server import free_port
 from tests.fakes.model_script import Answer, ToolCall, always, turns
 from tests.fakes_contract.cli import RealCli
 from tests.service.api_world import (
@@ -41,7 +42,6 @@ from tests.service.api_world import (
     until_in_flight,
 )
 from tests.service.postgres import Postgres
-from tests.service.test_serve import free_port
 
 
 @pytest.fixture(scope="module")

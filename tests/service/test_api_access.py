@@ -375,7 +375,7 @@ def test_answers_about_a_token_are_remembered_for_a_time(world: ApiWorld) -> Non
     asyncio.run(act())
 
 
-def test_tokens_that_github_refuses_are_limited_and_memory_too(world: ApiWorld) -> None:
+def test_tokens_that_github_refuses_are_limited(world: ApiWorld) -> None:
     clock = Clock()
 
     async def act() -> None:

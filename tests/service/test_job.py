@@ -59,6 +59,8 @@ def test_two_jobs_review_at_the_same_time_each_with_tokens_of_its_own(world: Ser
     assert len({path.partition(".git")[0] for path in world.app.fetched}) == 2
     assert {len(token.repositories) for token in world.app.tokens} == {1}
     assert all("OTEL_SERVICE_NAME=reviews" in text and "CAPTURE" not in text for text in environs.values())
+    cache = f"XDG_CACHE_HOME={world.folder}/.cache"  # where `hunkwise setup` puts the CLI
+    assert all(cache in text for text in environs.values() if "GITHUB_REPOSITORY=" in text)
     assert all("HUNKWISE_APP" not in text and "DATABASE" not in text for text in environs.values())
 
 

@@ -295,6 +295,7 @@ def test_what_is_wrong_with_a_database_is_reported(postgres: Postgres, database:
         "postgresql://user:Canary/a@host/name",
         "postgresql://user:Canary a@host/name",
         "postgresql://user:Canary%a@host/name",
+        "postgresql://user:Canary@host/name?unknown=1",
         "host=localhost password=a Canary",
         "Canary",
     ],

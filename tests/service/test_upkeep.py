@@ -10,7 +10,7 @@ import pytest
 from hunkwise.errors import Error
 from hunkwise.service.installation import HookDelivery
 from hunkwise.service.queue import JobQueue
-from hunkwise.service.upkeep import Chore, missed, redeliver_missed
+from hunkwise.service.upkeep import Chore, missed_deliveries, redeliver_missed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def attempt(number: int, guid: str, minute: float, *, ok: bool = False) -> HookD
 def test_missed_deliveries_are_those_without_an_answer(
     attempts: list[HookDelivery], expected: list[int]
 ) -> None:
-    found = missed(attempts, NOON, NOON + timedelta(minutes=10))
+    found = missed_deliveries(attempts, NOON, NOON + timedelta(minutes=10))
     assert [one.id for one in found] == expected
 
 

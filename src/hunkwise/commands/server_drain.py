@@ -19,10 +19,10 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
 from hunkwise.errors import Error, ModelError
 from hunkwise.service.queue import JobQueue
-from hunkwise.service.servers import drain, undo_drain, users
+from hunkwise.service.servers import count_users, drain, undo_drain
 
 _POLL_SECONDS: Final = 0.5
-_RESTART_SECONDS: Final = 120.0
+RESTART_SECONDS: Final = 120.0
 """Until a server answers after its restart."""
 
 
@@ -57,7 +57,7 @@ def _drain(address: str, environ: Mapping[str, str], *, again: bool = True) -> b
             return False
         print_line(f"{address} gets no new jobs and requests.")
         before = 0
-        while number := await users(queue, address, moment):
+        while number := await count_users(queue, address, moment):
             if number != before:
                 print_line(f"{address}: waiting for {count(number, 'process')} of the service.")
             before = number
@@ -67,22 +67,19 @@ def _drain(address: str, environ: Mapping[str, str], *, again: bool = True) -> b
     return with_queue(environ, wait)
 
 
-def _recycle(address: Address, command: str, environ: Mapping[str, str]) -> None:
+def _recycle(address: Address, command: Sequence[str], environ: Mapping[str, str]) -> None:
     """Drains one server, restarts it by the command, and takes it back into use, also after a failure."""
-    words = [
-        word.replace("{host}", address.host).replace("{port}", str(address.port))
-        for word in shlex.split(command)
-    ]
+    words = [word.replace("{host}", address.host).replace("{port}", str(address.port)) for word in command]
     ours = True
     try:
-        with stoppable(f"{address} was not restarted, or not to the end."):
+        with stoppable(f"{address} was not restarted, or not to the end. It is used again."):
             ours = _drain(str(address), environ, again=False)
             if not ours:
                 print_line(f"{address} is drained already: it is not restarted, and stays drained.")
                 return
             print_line(f"{address}: {shlex.join(words)}")
             _run(words)
-            print_line(f"{address}: version {_wait_until_up(address)}")
+            print_line(f"{address}: version {wait_until_up(address)}")
     finally:
         if ours:
             with_queue(environ, lambda queue: undo_drain(queue, str(address)))
@@ -97,7 +94,7 @@ def _run(words: Sequence[str]) -> None:
         raise Error(f"{shlex.join(words)} failed with status {ended.returncode}.", "Correct --restart.")
 
 
-def _wait_until_up(address: Address) -> str:
+def wait_until_up(address: Address, seconds: float = RESTART_SECONDS) -> str:
     """Returns the version of a server that was restarted. Raises ModelError if it does not answer in time."""
     import_sdk()
     from hunkwise.copilot.pool import connect_to
@@ -107,7 +104,7 @@ def _wait_until_up(address: Address) -> str:
         await connection.close()
         return connection.cli_version
 
-    limit = time.monotonic() + _RESTART_SECONDS
+    limit = time.monotonic() + seconds
     while True:
         try:
             return asyncio.run(version())

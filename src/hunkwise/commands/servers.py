@@ -15,22 +15,21 @@ from hunkwise.copilot.sdk_import import import_sdk
 from hunkwise.copilot.sidecar import Address
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
-from hunkwise.errors import ModelError, SettingsError, StoppedError
+from hunkwise.errors import Error, ModelError, SettingsError
 from hunkwise.flows.models import wait_unless
-from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 from hunkwise.settings.secret_file import read_secret_file
 
 if TYPE_CHECKING:
     from hunkwise.copilot.connection import CopilotConnection
 
-URLS: Final = "HUNKWISE_COPILOT_URLS"
+_URLS: Final = "HUNKWISE_COPILOT_URLS"
 _TOKEN_FILE: Final = "HUNKWISE_COPILOT_CONNECTION_TOKEN_FILE"  # noqa: S105  # the name of a variable
 _TOKEN: Final = "COPILOT_CONNECTION_TOKEN"  # noqa: S105  # the name of a variable
 
 
 def servers(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Runs `hunkwise servers check|clean|drain|recycle`. Raises Error."""
-    addresses = read_addresses(arguments, environ)
+    addresses = _read_addresses(arguments, environ)
     match arguments.part:
         case "check":
             return _check(addresses)
@@ -43,31 +42,32 @@ def servers(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     return drain_or_recycle(addresses, arguments, environ)
 
 
-def read_addresses(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Address]:
+def _read_addresses(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Address]:
     """Returns the addresses of the command line, else those of the environment. Raises SettingsError.
 
     `drain` and `recycle` need the latter too, so that no other address is drained by mistake.
     """
     faults: list[str] = []
-    names: list[str] = list(dict.fromkeys(arguments.addresses))
-    configured = [part for part in environ.get(URLS, "").replace(",", " ").split() if part]
-    known: list[str] = []
+    token = read_secret_file(environ, _TOKEN_FILE, faults).strip() or environ.get(_TOKEN) or None
+    named = [Address.parse(name, token) for name in dict.fromkeys(arguments.addresses)]
+    configured = environ.get(_URLS, "").replace(",", " ").split()
+    known: list[Address] = []
     for part in configured:
         try:
-            known.append(parse_host_port(part))
+            known.append(Address.parse(part, token))
         except ValueError as fault:
-            faults.append(f"{URLS}: {part} {fault}.")
+            faults.append(f"{_URLS}: {part} {fault}.")
     if arguments.part in ("drain", "recycle"):
         if not configured:
-            faults.append(f"{URLS} is missing: set it as for the service.")
+            faults.append(f"{_URLS} is missing: set it as for the service.")
         else:
-            faults += [f"{name} is none of {URLS}." for name in names if name not in known]
-    elif not names and not configured:
-        faults.append(f"Name a server as HOST:PORT, or set {URLS}.")
-    token = read_secret_file(environ, _TOKEN_FILE, faults).strip() or environ.get(_TOKEN)
+            others = [one for one in named if one not in known]
+            faults += [f"{one} is none of {_URLS}, which has {', '.join(map(str, known))}." for one in others]
+    elif not named and not configured:
+        faults.append(f"Name a server as HOST:PORT, or set {_URLS}.")
     if faults:
         raise SettingsError(faults)
-    return [Address(host_of(name), port_of(name), token or None) for name in names or known]
+    return named or known
 
 
 def _check(addresses: list[Address]) -> ExitCode:
@@ -76,12 +76,12 @@ def _check(addresses: list[Address]) -> ExitCode:
     async def version(connection: CopilotConnection) -> str:
         return f"version {connection.cli_version}"
 
-    failures = ask_servers(addresses, version)
+    failures = _ask_servers(addresses, version)
     return ExitCode.GATE if failures else ExitCode.REVIEWED
 
 
 def _clean(addresses: list[Address], arguments: argparse.Namespace) -> ExitCode:
-    """Deletes old sessions, and old locks in the home of a server. Raises the last ModelError of a server."""
+    """Deletes old sessions, and old locks in the home of a server. Raises Error if one does not answer."""
     import_sdk()
     from hunkwise.copilot.old_sessions import delete_old_locks, delete_old_sessions
 
@@ -91,23 +91,25 @@ def _clean(addresses: list[Address], arguments: argparse.Namespace) -> ExitCode:
         deleted = await delete_old_sessions(connection, now, arguments.older)
         return f"{count(deleted, 'session')} deleted"
 
-    failures = ask_servers(addresses, clean)
+    failures = _ask_servers(addresses, clean)
     if arguments.home:
         home = Path(arguments.home)
         if not (home / "session-state").is_dir():
             raise SettingsError([f"{home} is no COPILOT_HOME of a server: it has no folder session-state."])
         print_line(f"{home}: {count(delete_old_locks(home, now), 'lock')} deleted")
     if failures:
-        raise failures[-1]
+        raise Error(
+            f"{len(failures)} of {count(len(addresses), 'server')} could not be cleaned, as it says above."
+        )
     return ExitCode.REVIEWED
 
 
-def ask_servers(
+def _ask_servers(
     addresses: list[Address], ask: Callable[[CopilotConnection], Awaitable[str]]
 ) -> list[ModelError]:
     """Connects to all servers at once, and prints a line for each: what `ask` returns, or its error.
 
-    Returns the errors. Raises StoppedError.
+    Returns the errors. Raises Error if a signal ends it.
     """
     import_sdk()
     from hunkwise.copilot.pool import connect_to
@@ -131,7 +133,7 @@ def ask_servers(
             await wait_unless(stopped, work)
             if stopped.is_set():
                 work.cancel()
-                raise StoppedError()
+                raise Error("The command was stopped before each server answered.")
             work.result()
 
     with recorded_signals() as signals:

@@ -14,10 +14,11 @@ from importlib.metadata import version
 from typing import Any, Final, Protocol
 
 from copilot import CopilotClient, CopilotSession, RuntimeConnection
+from copilot._jsonrpc import ProcessExitedError
 from copilot.generated.rpc import ModelsListRequest
 from copilot.session import ProviderConfig
 
-from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, model_error, sdk_error
 from hunkwise.copilot.find_cli import CLI_VERSION, OLDEST_VERSION, SDK_VERSION, install_hint
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
@@ -260,7 +261,7 @@ class CopilotConnection:
 
 def _lost_error(reason: str) -> ModelError:
     message = f"The Copilot CLI does not answer any more ({reason})."
-    return fault(ModelKind.SIDECAR, message, provider=False)
+    return model_error(ModelKind.SIDECAR, message, provider=False)
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
@@ -281,11 +282,9 @@ async def connect(
             async with asyncio.timeout(_CONNECT_SECONDS):
                 status = await client.get_status()
         except (TimeoutError, *SDK_ERRORS) as error:
-            reason = f"no answer within {_CONNECT_SECONDS:.0f} seconds"
-            if not isinstance(error, TimeoutError):
-                reason = " ".join(str(error).split())[:400].rstrip(".") or type(error).__name__
+            reason = _reason_of(error, own=sidecar is not None)
             message = f"The Copilot CLI could not be reached: {reason}."
-            raise fault(ModelKind.SIDECAR, message, provider=False) from error
+            raise model_error(ModelKind.SIDECAR, message, provider=False) from error
         # It goes to terminals and logs.
         version = status.version if _PLAIN_VERSION.fullmatch(status.version) else "unknown"
         _check_version(version, own=sidecar is not None)
@@ -293,6 +292,18 @@ async def connect(
     connection = CopilotConnection(client, version, sidecar, heartbeat)
     connection.watch()
     return connection
+
+
+def _reason_of(error: Exception, *, own: bool) -> str:
+    """Returns why a CLI could not be reached. `own`: it was started here."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_CONNECT_SECONDS:.0f} seconds"
+    text = " ".join(str(error).split())[:400].rstrip(".")
+    if "AUTHENTICATION_FAILED" in text:
+        return "it did not accept the connection token, or got none"
+    if isinstance(error, ProcessExitedError) and not own:
+        return "the connection was closed; what listens there may be no Copilot CLI"
+    return text or type(error).__name__
 
 
 async def _close(client: CopilotClient) -> None:
@@ -335,15 +346,15 @@ async def preflight(
             entries = await _list_models(connection.client, token)
     except TimeoutError as error:
         message = f"Copilot did not list its models within {seconds:.0f} seconds."
-        raise fault(ModelKind.PROVIDER, message, provider=False) from error
+        raise model_error(ModelKind.PROVIDER, message, provider=False) from error
     except SDK_ERRORS as error:
-        raise from_sdk(error, provider=False) from error
+        raise sdk_error(error, provider=False) from error
     # A model that a policy disables is still listed, and a request to it would not fail.
     offered = tuple(name for name, state in entries if state != "disabled")
     if not offered:
-        raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
+        raise model_error(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
     if models and not any(model is None or model in offered for model in models):
-        raise not_offered(models, offered)
+        raise not_offered_error(models, offered)
     return offered
 
 
@@ -355,11 +366,11 @@ async def _list_models(client: BoundedClient, token: str) -> list[tuple[str, str
     return [(one.id, one.policy.state if one.policy else "") for one in await client.list_models()]
 
 
-def not_offered(models: Sequence[str | None], offered: Collection[str]) -> ModelError:
+def not_offered_error(models: Sequence[str | None], offered: Collection[str]) -> ModelError:
     """Returns the error for models that Copilot does not offer to this account."""
     names = " or ".join(f'"{model}"' for model in models)
     message = f"Copilot does not offer the model {names}; it offers {', '.join(sorted(offered)[:20])}."
-    return fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
+    return model_error(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
 
 
 async def _connect_own(sidecar: Sidecar) -> CopilotConnection:

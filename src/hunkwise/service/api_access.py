@@ -145,7 +145,7 @@ class Callers:
         except GitHubError as error:
             if error.kind is GitHubErrorKind.AUTHENTICATION:
                 raise ApiError(401, "GitHub does not accept this token.") from error
-            raise github_refusal(error) from error
+            raise refusal_error(error) from error
 
     def _repository(self, token: str, name: str) -> int:
         try:
@@ -156,7 +156,7 @@ class Callers:
         except GitHubError as error:
             if error.kind is GitHubErrorKind.NOT_FOUND:
                 raise ApiError(404, f"There is no repository {name} that this token may read.") from error
-            raise github_refusal(error) from error
+            raise refusal_error(error) from error
         return found
 
     def _connection(self, token: str) -> GitHubConnection:
@@ -176,7 +176,7 @@ _STATUS: Final = {
 }
 
 
-def github_refusal(error: GitHubError) -> ApiError:
+def refusal_error(error: GitHubError) -> ApiError:
     """Returns what the caller gets if GitHub refuses a request with the caller's token."""
     return ApiError(_STATUS.get(error.kind, 502), error.message)
 

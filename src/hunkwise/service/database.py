@@ -158,6 +158,15 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
+def has_embedded(data: Path) -> bool:
+    """Returns whether `data` has the files of an embedded PostgreSQL."""
+    return _embedded_folder(data).is_dir()
+
+
+def _embedded_folder(data: Path) -> Path:
+    return data / "postgresql"
+
+
 def start_embedded(data: Path) -> str:
     """Starts the embedded PostgreSQL in `data`, if it does not run yet; returns its address. It listens to no port.
 
@@ -174,7 +183,7 @@ def start_embedded(data: Path) -> str:
                 " pip install 'hunkwise[embedded]'."
             ]
         ) from error
-    folder = data / "postgresql"
+    folder = _embedded_folder(data)
     try:
         data.mkdir(parents=True, exist_ok=True)
         return str(get_server(folder).get_uri())

@@ -44,7 +44,7 @@ MAX_LINE: Final = 1 << 20
 KEPT: Final = (
     "PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COPILOT_CLI_PATH",
-    "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "REQUESTS_CA_BUNDLE",
+    "COPILOT_CLI_EXTRACT_DIR", "COPILOT_PKG_CACHE_HOME", "HUNKWISE_SIDECAR_ROOT", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 """Variables of the worker that a child has too, with those of telemetry; none has a secret of the service.
 
@@ -130,7 +130,7 @@ class JobRunner:
     async def _run_on(
         self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
     ) -> JobResult:
-        """`addresses`: of the Copilot CLIs that answer; empty if the step starts one, or none is needed."""
+        """Runs the step. `addresses`: of the Copilot CLIs that it may use; empty if it starts one, or needs none."""
         async with self._mirror(job, tokens.github) as mirror:
             jobs = self._settings.data / "jobs"
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ class JobRunner:
             self._follow(process, log, lambda line: self._progress(number, scan.redacted(line)))
         )
         try:
-            await _ended(process, self._seconds)
+            await _wait_for_end(process, self._seconds)
         finally:
             await _end(process)
             await asyncio.wait([following], timeout=_LAST_OUTPUT_SECONDS)
@@ -254,6 +254,9 @@ class JobRunner:
             **{name: value for name, value in self._environ.items() if name in KEPT or is_passed_on(name)},
             PARENT_VARIABLE: str(os.getpid()),
             "HOME": str(folder / "home"),
+            # The worker's: there is the CLI that `hunkwise setup` downloaded, or that one on PATH unpacked.
+            "XDG_CACHE_HOME": self._environ.get("XDG_CACHE_HOME")
+            or f"{self._environ.get('HOME', '')}/.cache",
             "TMPDIR": str(folder / "temp"),
             "RUNNER_TEMP": str(folder / "temp"),
             "GITHUB_EVENT_NAME": job.event,
@@ -275,14 +278,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            await _ended(process, END_SECONDS)
+            await _wait_for_end(process, END_SECONDS)
     finally:  # also if it is cancelled again meanwhile
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
-async def _ended(process: asyncio.subprocess.Process, seconds: float) -> None:
+async def _wait_for_end(process: asyncio.subprocess.Process, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await process.wait()

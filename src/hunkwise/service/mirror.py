@@ -178,7 +178,7 @@ def _locked(place: Path, kind: str) -> Iterator[None]:
 
 @contextmanager
 def _unused(place: Path) -> Iterator[bool]:
-    """Whether no job uses the mirror; during the block none begins to."""
+    """Yields whether no job uses the mirror; during the block none begins to."""
     file = _open_lock(place, "use")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

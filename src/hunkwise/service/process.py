@@ -314,8 +314,10 @@ def _listener(address: ListenAddress) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
-        where = f"{address.host}:{address.port}"
-        raise SettingsError([f"{where} cannot be listened at: {error.strerror or error}."]) from error
+        # Python's own text has the names of its classes, except for a host name that is unknown.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        fault = f"{address.host}:{address.port} cannot be listened at: {reason.partition(' (')[0]}."
+        raise SettingsError([f"{fault} --listen and --metrics name other addresses."]) from error
     with listener:
         # asyncio does so only for sockets that name their protocol. Without it, answers wait for acknowledgements.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

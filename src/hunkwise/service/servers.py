@@ -12,7 +12,8 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from hunkwise.service.database import QueueError
 from hunkwise.service.queue import JobQueue
@@ -102,10 +103,10 @@ class SharedServers:
             _log.warning("This process was not signed off: %s", error)
 
 
-async def drain(queue: JobQueue, address: str) -> tuple[Any, bool]:
+async def drain(queue: JobQueue, address: str) -> tuple[datetime, bool]:
     """Takes a server out of use for new jobs and requests. Raises QueueError.
 
-    Returns the moment, for `users`, and whether it was in use before.
+    Returns the moment, for `count_users`, and whether it was in use before.
     """
     async with queue.transaction() as connection:
         added = await connection.execute(
@@ -115,7 +116,8 @@ async def drain(queue: JobQueue, address: str) -> tuple[Any, bool]:
         was_used = await added.fetchone() is not None
     async with queue.transaction() as connection:
         found = await connection.execute("SELECT now() AS moment")
-        return (await found.fetchone() or {})["moment"], was_used
+        moment: datetime = (await found.fetchone() or {})["moment"]
+    return moment, was_used
 
 
 async def undo_drain(queue: JobQueue, address: str) -> bool:
@@ -127,8 +129,11 @@ async def undo_drain(queue: JobQueue, address: str) -> bool:
         return await found.fetchone() is not None
 
 
-async def users(queue: JobQueue, address: str, moment: Any) -> int:
-    """Returns the number of processes that use the server, or may not know yet that it is drained since `moment`."""
+async def count_users(queue: JobQueue, address: str, moment: datetime) -> int:
+    """Counts the processes that use the server, or may not know yet that it is drained since `moment`.
+
+    Raises QueueError.
+    """
     async with queue.transaction() as connection:
         found = await connection.execute(
             "SELECT count(*) AS number FROM hunkwise_server_uses"
