@@ -532,6 +532,14 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.service.webhooks:MAX_BODY"],
         "tests/service/test_web.py::test_a_body_above_githubs_limit_is_not_read_to_its_end",
     ),
+    "Bodies of webhooks that one process is receiving": (
+        ["hunkwise.service.web:MAX_RECEIVED"],
+        "tests/service/test_web.py::test_bodies_that_are_received_at_the_same_time_are_limited_together",
+    ),
+    "The head of a request to the service, and an answer that its client does not read": (
+        ["hunkwise.service.process:CLIENT_SECONDS"],
+        "tests/service/test_connections.py",
+    ),
     "Receiving a webhook and queueing its job": (
         ["hunkwise.service.web:ANSWER_SECONDS"],
         "tests/service/test_web.py::test_a_sender_that_is_slow_or_leaves_is_answered_in_time",
@@ -559,6 +567,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "History that a review fetches into a mirror": (
         ["hunkwise.service.mirror:DEPTH"],
         "tests/service/test_mirror.py::test_a_review_fetches_a_part_of_the_history_and_an_audit_all_of_it",
+    ),
+    "Waiting for a mirror": (
+        ["hunkwise.service.job:MIRROR_SECONDS"],
+        "tests/service/test_job.py::test_slow_mirrors_keep_no_job_waiting_and_are_released",
     ),
     "One fetch into a mirror": (
         ["hunkwise.service.mirror:_SECONDS"],

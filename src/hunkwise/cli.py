@@ -95,6 +95,9 @@ def _run_local(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
         return error.exit_code
     except BrokenPipeError:
         return 3  # the reader closed the pipe
+    except KeyboardInterrupt:  # where a command does not handle it: while it starts, or waits for a database
+        print_message("hunkwise: It was stopped.")
+        return 3
     except Exception as error:
         for fault in unexpected_error(error).shell_faults:
             print_message(f"hunkwise: {fault}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from datetime import timedelta
 
 from hunkwise.argument_parser import Commands, add_options
@@ -127,6 +128,7 @@ def add_servers(commands: Commands) -> None:
     recycle.add_argument(
         "--restart",
         metavar="COMMAND",
+        type=_words,
         required=True,
         help="restarts one server; {host} and {port} are replaced",
     )
@@ -143,6 +145,17 @@ def _server(text: str) -> str:
         return parse_host_port(text)
     except ValueError as fault:
         raise argparse.ArgumentTypeError(f"{text} {fault}") from fault
+
+
+def _words(text: str) -> list[str]:
+    """Returns a command's words, as a shell divides them."""
+    try:
+        words = shlex.split(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"it is no command: {str(fault).lower()}") from fault
+    if not words:
+        raise argparse.ArgumentTypeError("it is empty")
+    return words
 
 
 def _duration(text: str) -> timedelta:

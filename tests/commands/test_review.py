@@ -241,6 +241,7 @@ def test_a_branch_without_changes_is_said_to_have_none(terminal: CommandLine) ->
         (["--head", "nowhere"], "--head nowhere: There is no commit 'nowhere'"),
         (["--base", "orphan"], "orphan and HEAD have no commit in common: choose another --base."),
         (["--repository", "/"], "There is no git repository at /."),
+        (["--repository", "/proc/.."], "There is no git repository at /."),
         (["--repository", "missing"], "--repository missing: there is no such folder."),
         (["--staged", "--committed"], "--staged and --committed name different changes"),
         (["--staged", "--head", "main"], "--staged and --head name different changes"),

@@ -68,7 +68,7 @@ def test_a_prompt_is_answered_with_one_call_of_the_tool(address: Ask) -> None:
     assert answer["choices"][0]["finish_reason"] == "tool_calls"
     report = read_report(arguments(answer))
     assert [(found.path, found.line) for found in report.findings] == [("a.py", 4)]
-    assert (report.summary, report.done) == ("Rules, not a model, looked at 1 added lines.", True)
+    assert (report.summary, report.done) == ("Rules, not a model, looked at 1 added line.", True)
 
 
 def test_a_message_may_come_in_parts(address: Ask) -> None:

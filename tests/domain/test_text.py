@@ -15,6 +15,7 @@ from hunkwise.domain.review import (
     SkipReason,
     Usage,
 )
+from hunkwise.domain.text import count
 from hunkwise.errors import GitHubError, GitHubErrorKind, ModelKind, SettingsError, StoppedError
 from tests.fakes.changes import changed
 
@@ -140,3 +141,11 @@ def test_error_text_has_message_and_hint() -> None:
     assert (SettingsError([]).exit_code, StoppedError().exit_code) == (2, 3)
     assert ModelKind.AUTHENTICATION.fatal
     assert not ModelKind.TIMEOUT.fatal
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [(1, "finding", "1 finding"), (1_000, "finding", "1,000 findings"), (2, "process", "2 processes")],
+)
+def test_numbers_of_things_are_written_with_the_plural(number: int, noun: str, text: str) -> None:
+    assert count(number, noun) == text

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -185,8 +186,19 @@ def test_an_operator_prepares_checks_lists_and_cancels(postgres: Postgres, world
     [
         (["serve", "--listen", "eighty"], "argument --listen: it must be a port, or HOST:PORT"),
         (["serve", "--listen", "127.0.0.1:70000"], "argument --listen: it must be a port, or HOST:PORT"),
-        (["serve", "--listen", "192.0.2.1:0"], "192.0.2.1:0 cannot be listened at: "),
-        (["serve", "--metrics", "nowhere.invalid:0"], "nowhere.invalid:0 cannot be listened at: "),
+        (
+            ["serve", "--listen", "192.0.2.1:0"],
+            "192.0.2.1:0 cannot be listened at: Cannot assign requested address. --listen and --metrics name",
+        ),
+        (
+            ["serve", "--metrics", "nowhere.invalid:0"],
+            "nowhere.invalid:0 cannot be listened at: Name or service not known. --listen and --metrics name",
+        ),
+        (
+            ["servers", "recycle", "--restart", "echo 'x"],
+            "argument --restart: it is no command: no closing quotation",
+        ),
+        (["servers", "recycle", "--restart", " "], "argument --restart: it is empty"),
         (["service"], "the following arguments are required: migrate|check|jobs|cancel"),
         (["service", "cancel", "x"], "argument JOB: it must be the number of a job"),
     ],
@@ -197,6 +209,29 @@ def test_wrong_arguments_are_reported(
     printed = command(world, database, *arguments)
     assert printed.code == 2
     assert fault in printed.errors
+
+
+def test_a_worker_without_a_copilot_cli_does_not_start(world: ServiceWorld, database: str) -> None:
+    printed = command(world, database, "worker", COPILOT_CLI_PATH="/nowhere")
+    assert (printed.code, printed.errors) == (
+        3,
+        "hunkwise: COPILOT_CLI_PATH names /nowhere, which is not a file. Correct it, or remove it so that the"
+        " installed CLI is used.\n",
+    )
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_the_database_without_a_traceback(world: ServiceWorld) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hunkwise", "service", "jobs"],
+            env=world.environ(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20)[1] == "hunkwise: It was stopped.\n"
+    assert process.returncode == 3
 
 
 def test_without_its_packages_the_service_says_how_they_are_installed() -> None:
@@ -211,12 +246,18 @@ def test_without_its_packages_the_service_says_how_they_are_installed() -> None:
 
 
 def test_without_a_database_an_embedded_one_is_used_as_long_as_it_is_needed(world: ServiceWorld) -> None:
+    missing = command(world, "", "service", "jobs")
+    assert (missing.code, missing.errors) == (
+        2,
+        f"hunkwise: There is no database in {world.folder}/data: set HUNKWISE_DATABASE_URL or HUNKWISE_DATA as for the"
+        " service, and run the command as its user.\n",
+    )
     ran = subprocess.run(
-        [sys.executable, "-m", "hunkwise", "service", "jobs", "--format", "json"],
+        [sys.executable, "-m", "hunkwise", "service", "migrate"],
         env=world.environ(),
         capture_output=True,
         text=True,
     )
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "[]\n", "")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "The tables are there.\n", "")
     assert (world.folder / "data/postgresql/PG_VERSION").is_file()
     assert not (world.folder / "data/postgresql/postmaster.pid").exists()

@@ -500,6 +500,27 @@ def test_unknown_inputs_are_warnings() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "beginnings"),
+    [
+        ({"copilot_url": "cli"}, ['Input "copilot-url": "cli" has no port']),
+        (
+            {"copilot_ulr": "cli:4321"},
+            [
+                'Input "copilot-token" is missing',
+                'Input "copilot-ulr" is unknown; did you mean "copilot-url"?',
+            ],
+        ),
+        ({"who_to_greet": "Mona"}, ['Input "copilot-token" is missing']),
+    ],
+)
+def test_a_misspelt_way_to_a_model_is_reported_as_such(given: dict[str, str], beginnings: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_inputs({**environ(**given), "GITHUB_SERVER_URL": "https://git.example.com"})
+    faults = caught.value.faults
+    assert [fault[: len(start)] for fault, start in zip(faults, beginnings, strict=True)] == beginnings
+
+
 @settings(deadline=None)  # the first example imports pydantic
 @given(st.dictionaries(st.sampled_from(KNOWN_INPUTS), st.text()))
 def test_any_inputs_are_parsed_or_faults_without_secrets(texts: dict[str, str]) -> None:

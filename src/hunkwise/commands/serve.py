@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from hunkwise.commands.messages import print_line
+from hunkwise.copilot.find_cli import find_cli
 from hunkwise.domain.review import ExitCode
 from hunkwise.errors import SettingsError
-from hunkwise.service.database import no_tables_error, start_embedded
+from hunkwise.service.database import has_embedded, no_tables_error, start_embedded
 from hunkwise.service.installation import Installations
 from hunkwise.service.process import ListenAddress, ProcessParts, configure_log, run_service
 from hunkwise.service.queue import JobQueue
@@ -24,7 +25,10 @@ _T = TypeVar("_T")
 
 
 def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Runs `hunkwise serve` and `hunkwise worker` until a signal ends them. Raises SettingsError and QueueError."""
+    """Runs `hunkwise serve` and `hunkwise worker` until a signal ends them.
+
+    Raises SettingsError, QueueError, and ModelError if a worker has no Copilot CLI.
+    """
     settings = read_service_settings(environ)
     serves = arguments.command == "serve"
     parts = ProcessParts(
@@ -32,6 +36,8 @@ def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode
         metrics=ListenAddress(*arguments.metrics) if arguments.metrics else None,
         works=not serves or arguments.worker,
     )
+    if parts.works and "copilot-url" not in settings.model_inputs:
+        find_cli(environ)  # else each job would fail
     configure_log()
     gc.enable()  # `cli` disables it, for processes that end soon
     asyncio.run(run_service(settings, parts, environ))
@@ -42,7 +48,7 @@ def service(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     """Runs `hunkwise service migrate|check|jobs|cancel`. Raises SettingsError, QueueError and GitHubError."""
     match arguments.part:
         case "migrate":
-            created = with_queue(environ, lambda queue: queue.migrate())
+            created = with_queue(environ, lambda queue: queue.migrate(), create=True)
             print_line("The tables were created." if created else "The tables are there.")
         case "check":
             return _check(environ)
@@ -57,9 +63,22 @@ def service(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     return ExitCode.REVIEWED
 
 
-def with_queue(environ: Mapping[str, str], act: Callable[[JobQueue], Awaitable[_T]]) -> _T:
-    """Connects to the database that the environment names, else to the embedded one. Raises QueueError."""
+def with_queue(
+    environ: Mapping[str, str], act: Callable[[JobQueue], Awaitable[_T]], *, create: bool = False
+) -> _T:
+    """Connects to the database that the environment names, else to the embedded one. Raises QueueError.
+
+    `create`: the embedded one is created if there is none; else SettingsError is raised, as the variables differ from
+    those of the service.
+    """
     url, data = read_database_settings(environ)
+    if url is None and not create and not has_embedded(data):
+        raise SettingsError(
+            [
+                f"There is no database in {data}: set HUNKWISE_DATABASE_URL or HUNKWISE_DATA as for the service, and"
+                " run the command as its user."
+            ]
+        )
 
     async def run() -> _T:
         async with JobQueue(url or start_embedded(data)).opened() as queue:
@@ -78,7 +97,7 @@ def _check(environ: Mapping[str, str]) -> ExitCode:
     async def is_ready(queue: JobQueue) -> bool:
         return await queue.is_ready()
 
-    if not with_queue(environ, is_ready):
+    if not with_queue(environ, is_ready, create=True):
         raise no_tables_error()
     print_line("The database has all tables.")
     if faults := Installations(settings).faults():

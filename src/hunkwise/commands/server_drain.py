@@ -61,14 +61,11 @@ def _drain(address: str, environ: Mapping[str, str]) -> None:
     with_queue(environ, wait)
 
 
-def _recycle(address: Address, command: str, environ: Mapping[str, str]) -> None:
+def _recycle(address: Address, command: Sequence[str], environ: Mapping[str, str]) -> None:
     """Drains one server, restarts it by the command, and takes it back into use, also after a failure."""
-    words = [
-        word.replace("{host}", address.host).replace("{port}", str(address.port))
-        for word in shlex.split(command)
-    ]
+    words = [word.replace("{host}", address.host).replace("{port}", str(address.port)) for word in command]
     try:
-        with stoppable(f"{address} was not restarted, or not to the end."):
+        with stoppable(f"{address} was not restarted, or not to the end. It is used again."):
             _drain(str(address), environ)
             print_line(f"{address}: {shlex.join(words)}")
             _run(words)

@@ -15,7 +15,7 @@ from hunkwise.copilot.sdk_import import import_sdk
 from hunkwise.copilot.sidecar import Address
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
-from hunkwise.errors import ModelError, SettingsError, StoppedError
+from hunkwise.errors import Error, ModelError, SettingsError
 from hunkwise.flows.models import wait_unless
 from hunkwise.settings.secret_file import read_secret_file
 
@@ -61,7 +61,8 @@ def _read_addresses(arguments: argparse.Namespace, environ: Mapping[str, str]) -
         if not configured:
             faults.append(f"{_URLS} is missing: set it as for the service.")
         else:
-            faults += [f"{one} is none of {_URLS}." for one in named if one not in known]
+            others = [one for one in named if one not in known]
+            faults += [f"{one} is none of {_URLS}, which has {', '.join(map(str, known))}." for one in others]
     elif not named and not configured:
         faults.append(f"Name a server as HOST:PORT, or set {_URLS}.")
     if faults:
@@ -80,7 +81,7 @@ def _check(addresses: list[Address]) -> ExitCode:
 
 
 def _clean(addresses: list[Address], arguments: argparse.Namespace) -> ExitCode:
-    """Deletes old sessions, and old locks in the home of a server. Raises the last ModelError of a server."""
+    """Deletes old sessions, and old locks in the home of a server. Raises Error if one does not answer."""
     import_sdk()
     from hunkwise.copilot.old_sessions import delete_old_locks, delete_old_sessions
 
@@ -97,7 +98,9 @@ def _clean(addresses: list[Address], arguments: argparse.Namespace) -> ExitCode:
             raise SettingsError([f"{home} is no COPILOT_HOME of a server: it has no folder session-state."])
         print_line(f"{home}: {count(delete_old_locks(home, now), 'lock')} deleted")
     if failures:
-        raise failures[-1]
+        raise Error(
+            f"{len(failures)} of {count(len(addresses), 'server')} could not be cleaned, as it says above."
+        )
     return ExitCode.REVIEWED
 
 
@@ -106,7 +109,7 @@ def _ask_servers(
 ) -> list[ModelError]:
     """Connects to all servers at once, and prints a line for each: what `ask` returns, or its error.
 
-    Returns the errors. Raises StoppedError.
+    Returns the errors. Raises Error if a signal ends it.
     """
     import_sdk()
     from hunkwise.copilot.pool import connect_to
@@ -130,7 +133,7 @@ def _ask_servers(
             await wait_unless(stopped, work)
             if stopped.is_set():
                 work.cancel()
-                raise StoppedError()
+                raise Error("The command was stopped before each server answered.")
             work.result()
 
     with recorded_signals() as signals:

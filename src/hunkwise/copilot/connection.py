@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any, Final, Protocol
 
 from copilot import CopilotClient, CopilotSession, RuntimeConnection
+from copilot._jsonrpc import ProcessExitedError
 from copilot.generated.rpc import ModelsListRequest
 from copilot.session import ProviderConfig
 
@@ -280,9 +281,7 @@ async def connect(
             async with asyncio.timeout(_CONNECT_SECONDS):
                 status = await client.get_status()
         except (TimeoutError, *SDK_ERRORS) as error:
-            reason = f"no answer within {_CONNECT_SECONDS:.0f} seconds"
-            if not isinstance(error, TimeoutError):
-                reason = " ".join(str(error).split())[:400].rstrip(".")
+            reason = _reason_of(error, own=sidecar is not None)
             message = f"The Copilot CLI could not be reached: {reason}."
             raise model_error(ModelKind.SIDECAR, message, provider=False) from error
         _check_version(status.version, own=sidecar is not None)
@@ -290,6 +289,18 @@ async def connect(
     connection = CopilotConnection(client, status.version, sidecar, heartbeat)
     connection.watch()
     return connection
+
+
+def _reason_of(error: Exception, *, own: bool) -> str:
+    """Returns why a CLI could not be reached. `own`: it was started here."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_CONNECT_SECONDS:.0f} seconds"
+    text = " ".join(str(error).split())[:400].rstrip(".")
+    if "AUTHENTICATION_FAILED" in text:
+        return "it did not accept the connection token, or got none"
+    if isinstance(error, ProcessExitedError) and not own:
+        return "the connection was closed; what listens there may be no Copilot CLI"
+    return text or type(error).__name__
 
 
 async def _close(client: CopilotClient) -> None:

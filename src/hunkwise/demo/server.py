@@ -232,10 +232,10 @@ def _tool_names(request: dict[str, Any]) -> set[str]:
 
 def _findings(prompt: str, calls: int) -> dict[str, Any]:
     findings = findings_in(prompt)
-    count = sum(1 for _ in added_lines(prompt))
+    lines = sum(1 for _ in added_lines(prompt))
     return {
         "findings": findings[calls * MAX_FINDINGS : (calls + 1) * MAX_FINDINGS],
-        "summary": f"Rules, not a model, looked at {count} added lines.",
+        "summary": f"Rules, not a model, looked at {_count(lines, 'added line')}.",
         "done": len(findings) <= (calls + 1) * MAX_FINDINGS,
     }
 

@@ -116,8 +116,8 @@ def as_percent(share: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Returns, for example, `1 finding` or `2 findings`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    """Returns, for example, `1 finding`, `2 findings` or `2 processes`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "es" if noun.endswith("s") else "s")
 
 
 def take_fitting(texts: Iterable[str], room: int, separator: str) -> list[str]:

@@ -338,7 +338,7 @@ def _locate(path: Path, *, bare: bool) -> tuple[Path, Path, Path]:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise RepositoryError(f"The repository at {path} could not be read: {error}.") from error
     raise RepositoryError(
-        f"There is no git repository at {path}.",
+        f"There is no git repository at {start}.",
         "Run actions/checkout first.",
         "Change to a folder of a clone, or name one by --repository.",
     )

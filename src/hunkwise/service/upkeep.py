@@ -91,6 +91,8 @@ class Chore:
                     _log.info("%s: %s", self.name, done)
             except Error as error:
                 _log.warning("%s failed: %s", self.name, error)
+            except Exception:  # noqa: BLE001  # an answer of GitHub or a file that nobody expected must not end all jobs
+                _log.exception("%s failed.", self.name)
             await asyncio.sleep(self.every)
 
 

@@ -25,6 +25,8 @@ from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, 
 
 ANSWER_SECONDS: Final = 9.0
 """For receiving a webhook and queueing its job: GitHub waits for 10 s. Then it is redelivered; see upkeep.py."""
+MAX_RECEIVED: Final = 4 * MAX_BODY
+"""Bytes of all bodies that a process is receiving: whose they are is known at their end only."""
 READY_SECONDS: Final = 2.0
 """For the answer of /readyz."""
 _log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Web:
         *,
         servers: SharedServers | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        most_received: int = MAX_RECEIVED,
     ) -> None:
         """`servers`: None if no Copilot CLIs are shared."""
         self._settings = settings
@@ -48,6 +51,9 @@ class Web:
         self._metrics = metrics
         self._servers = servers
         self._answer_seconds = answer_seconds
+        self._most_received = most_received
+        self._received = 0
+        """Bytes of the bodies that are being received."""
         self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
     async def webhook(self, request: Request) -> Response:
@@ -55,7 +61,7 @@ class Web:
         event = "unknown"
         try:
             async with asyncio.timeout(self._answer_seconds):
-                body = await _read_body(request)
+                body = await self._read_body(request)
                 webhook = read_webhook(request.headers, body, self._settings.webhook_secrets)
                 event = webhook.event
                 answer = JSONResponse({"queued": await self._deliver(webhook)}, 202)
@@ -68,6 +74,25 @@ class Web:
             answer = _refusal(400, "The body is incomplete.")
         self._metrics.deliveries.labels(event, str(answer.status_code)).inc()
         return answer
+
+    async def _read_body(self, request: Request) -> bytes:
+        """Returns the body. Raises WebhookError as soon as it, or all that are being received, are too large."""
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > MAX_BODY:
+            raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
+        chunks, size = [], 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._received += len(chunk)
+                if size > MAX_BODY:
+                    raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
+                if self._received > self._most_received:
+                    raise WebhookError(503, "Too much is being received: redeliver the webhook later.")
+                chunks.append(chunk)
+        finally:
+            self._received -= size
+        return b"".join(chunks)
 
     async def _deliver(self, webhook: Webhook) -> bool:
         """Returns whether the webhook is new and starts a job. Raises WebhookError and QueueError."""
@@ -99,20 +124,6 @@ def _refusal(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status, {"Connection": "close"})
 
 
-async def _read_body(request: Request) -> bytes:
-    """Returns the body. Raises WebhookError as soon as it is too large."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY:
-        raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def make_web(
     settings: ServiceSettings,
     queue: JobQueue,
@@ -120,13 +131,21 @@ def make_web(
     *,
     servers: SharedServers | None = None,
     answer_seconds: float = ANSWER_SECONDS,
+    most_received: int = MAX_RECEIVED,
     api: Sequence[Route] = (),
 ) -> Starlette:
     """Returns the application of the public port. Serve it while the queue is open.
 
     `api`: the routes of the web API.
     """
-    web = Web(settings, queue, metrics, servers=servers, answer_seconds=answer_seconds)
+    web = Web(
+        settings,
+        queue,
+        metrics,
+        servers=servers,
+        answer_seconds=answer_seconds,
+        most_received=most_received,
+    )
     routes = [
         Route("/", partial(StatusPage(settings, queue).show, public=True)),
         Route("/healthz", web.health),

@@ -231,7 +231,8 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
     if faults := oversize(texts):
         raise SettingsError(faults)
     reading = InputReader(texts)
-    reading.warnings += unknown_inputs(environ, KNOWN_INPUTS)
+    unknown = unknown_inputs(environ, KNOWN_INPUTS)
+    reading.warnings += unknown
     github_token = reading.secret("github-token")
     if github_token is None:
         reading.faults.append(
@@ -260,7 +261,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         other_secrets=(*filter(None, map(environ.get, RUNNER_TOKENS)), *header_secrets(environ)),
         warnings=tuple(reading.warnings),
     )
-    if inputs.asks_model and not provider and not urls and "provider-base-url" not in reading.texts:
+    if inputs.asks_model and not {"copilot-url", "provider-base-url"} & reading.texts.keys():
         _refuse_classic_token(reading, copilot_token)
         _refuse_token_of_other_server(reading, environ)
     if reading.faults:
@@ -268,6 +269,7 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
             inputs.overrides()
         except SettingsError as error:
             reading.faults += error.faults
+        reading.faults += [text for text in unknown if "did you mean" in text]  # perhaps the cause
         raise SettingsError(list(dict.fromkeys(reading.faults)))
     return inputs
 
@@ -369,6 +371,6 @@ def _refuse_token_of_other_server(reading: InputReader, environ: Mapping[str, st
     if "copilot-token" not in reading.texts and copilot_host(environ) is None:
         reading.faults.append(
             'Input "copilot-token" is missing: GITHUB_SERVER_URL is neither https://github.com nor on ghe.com, a server'
-            ' there has no Copilot, and its "github-token" is sent nowhere else; set "copilot-token" to a token'
+            ' there has no Copilot, and its tokens are sent nowhere else; set "copilot-token" to a token'
             ' of github.com, "provider-base-url" to a provider of your own, or "copilot-url".'
         )
