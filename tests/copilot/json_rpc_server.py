@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from hunkwise.copilot.find_cli import CLI_VERSION
 from hunkwise.copilot.sidecar import Address
 
-STATUS = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
+STATUS = {"ok": True, "protocolVersion": 3, "version": CLI_VERSION, "message": "", "timestamp": 0}
 
 
 @dataclass

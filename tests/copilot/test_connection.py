@@ -33,7 +33,7 @@ from hunkwise.copilot.pool import open_pool
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.settings.inputs import Provider
-from tests.copilot.json_rpc_server import json_rpc_server
+from tests.copilot.json_rpc_server import STATUS, json_rpc_server
 from tests.copilot.programs import eventually, running, script, sidecar, started
 from tests.copilot.sessions import Question, SilentModel, environ, put
 from tests.fakes.http_server import serve
@@ -49,9 +49,6 @@ def connect_to_server(answer: object, host: str = "127.0.0.1") -> None:
 
     with json_rpc_server(lambda _method: answer, host=host) as port:
         asyncio.run(scenario(port))
-
-
-GOOD = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])
@@ -71,14 +68,14 @@ def test_cli_rejects_client_without_its_token(token: str | None) -> None:
 @pytest.mark.parametrize("version", ["0.0.1", "1.0.81", "1.0.88-beta.2"])
 def test_version_that_is_known_to_hang_is_rejected(version: str) -> None:
     with pytest.raises(ModelError, match=f"is version {version}, which is known to hang"):
-        connect_to_server(GOOD | {"version": version})
+        connect_to_server(STATUS | {"version": version})
 
 
 def cli_of_version(folder: Path, version: str) -> CliCommand:
     """Returns a program that listens as the CLI does, and answers every request with this version."""
     program = (
         "from tests.copilot.json_rpc_server import json_rpc_server; import threading\n"
-        f"with json_rpc_server(lambda _method: {GOOD | {'version': version}!r}) as port:\n"
+        f"with json_rpc_server(lambda _method: {STATUS | {'version': version}!r}) as port:\n"
         "    print(f'CLI server listening on port {port}', flush=True)\n"
         "    threading.Event().wait()\n"
     )
@@ -107,7 +104,7 @@ def test_own_cli_that_is_too_old_is_replaced_by_its_fallback(
 
 @pytest.mark.parametrize("version", ["1.0.103", "2.0.0", "1.0.102-beta.1", "dev"])
 def test_untested_version_is_logged_and_used(version: str, caplog: pytest.LogCaptureFixture) -> None:
-    connect_to_server(GOOD | {"version": version})
+    connect_to_server(STATUS | {"version": version})
     assert f"is version {version}; hunkwise is tested with 1.0.102" in caplog.text
 
 
@@ -119,12 +116,12 @@ def test_a_version_with_odd_characters_is_not_shown(version: str, caplog: pytest
 
 def test_ipv6_address_has_brackets() -> None:
     assert str(Address("::1", 4501)) == "[::1]:4501"
-    connect_to_server(GOOD, "::1")
+    connect_to_server(STATUS, "::1")
 
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"ok": 1}, GOOD | {"protocolVersion": 4}, GOOD | {"version": None}, [], None],
+    [{}, {"ok": 1}, STATUS | {"protocolVersion": 4}, STATUS | {"version": None}, [], None],
     ids=str,
 )
 def test_invalid_status_response_is_an_error(answer: object) -> None:

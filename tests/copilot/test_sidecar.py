@@ -88,7 +88,7 @@ def test_plain_cli_replaces_a_failing_runtime(
             result = await put(connection, url, Question())
             assert result.error is None
             assert process.pid is not None
-            assert program_of(process.pid) == plain_cli().program
+            assert program_of(process.pid) == plain_cli().program.resolve()
 
     with serve(model) as url:
         asyncio.run(scenario(url))

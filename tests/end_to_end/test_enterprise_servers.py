@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,12 +15,16 @@ from tests.end_to_end.commands import answer_call, command, reply
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN
 from tests.end_to_end.test_doctor import job
 from tests.end_to_end.world import World, finding
-from tests.fakes.enterprise_server import GHE_COM as OCTO
-from tests.fakes.enterprise_server import HOST, SERVER, EnterpriseServer, enterprise_server, ghe_com
+from tests.fakes.enterprise_server import (
+    GHE_COM,
+    HOST,
+    SERVER,
+    EnterpriseServer,
+    enterprise_server,
+    ghe_com,
+    proxy,
+)
 from tests.fakes.model_script import report
-
-GHES = "https://ghes.corp.example"
-GHE_COM = "https://octo.ghe.com"
 
 
 class RecordedCli:
@@ -51,7 +52,7 @@ def cli(world: World) -> RecordedCli:
 
 def test_token_of_server_without_copilot_is_sent_nowhere(world: World, cli: RecordedCli) -> None:
     world.change()
-    result = world.run_copilot(token=None, environ={"GITHUB_SERVER_URL": GHES, **cli.variables}, code=2)
+    result = world.run_copilot(token=None, environ={"GITHUB_SERVER_URL": SERVER, **cli.variables}, code=2)
     assert 'Input "copilot-token" is missing: GITHUB_SERVER_URL is neither' in result.error_text
     assert "copilot-token" in result.summary
     assert (world.github.journal, world.copilot.journal, cli.environment) == ([], [], None)
@@ -59,7 +60,7 @@ def test_token_of_server_without_copilot_is_sent_nowhere(world: World, cli: Reco
 
 def test_server_without_copilot_is_reviewed_with_a_token_of_its_own(world: World, cli: RecordedCli) -> None:
     world.change(script=report([finding()]))
-    world.run_copilot(environ={"GITHUB_SERVER_URL": GHES, **cli.variables}, code=0)
+    world.run_copilot(environ={"GITHUB_SERVER_URL": SERVER, **cli.variables}, code=0)
     assert cli.environment is not None
     assert cli.environment["COPILOT_GITHUB_TOKEN"] == COPILOT_TOKEN
     assert "GH_HOST" not in cli.environment
@@ -69,9 +70,11 @@ def test_server_without_copilot_is_reviewed_with_a_token_of_its_own(world: World
 
 def test_cli_gets_host_of_ghe_com(world: World, cli: RecordedCli) -> None:
     world.change(script=report([finding()]))
-    world.run_copilot(token=None, environ={"GITHUB_SERVER_URL": GHE_COM, **cli.variables}, code=0)
+    world.run_copilot(
+        token=None, environ={"GITHUB_SERVER_URL": f"https://{GHE_COM}", **cli.variables}, code=0
+    )
     assert cli.environment is not None
-    assert cli.environment["GH_HOST"] == "octo.ghe.com"
+    assert cli.environment["GH_HOST"] == GHE_COM
     assert cli.environment["COPILOT_GITHUB_TOKEN"] == GITHUB_TOKEN
     assert [comment.line for comment in world.github.comments] == [3]
 
@@ -116,34 +119,14 @@ def test_ghe_com_has_the_whole_of_a_review_and_its_copilot(world: World) -> None
             del step.environ[name]
         world.record(step.run(), code=0)
     assert [comment.line for comment in world.github.comments] == [3]
-    assert server.hosts == {f"api.{OCTO}:443", f"copilot-api.{OCTO}:443"}
+    assert server.hosts == {f"api.{GHE_COM}:443", f"copilot-api.{GHE_COM}:443"}
     assert {entry.token for entry in world.copilot.journal} == {GITHUB_TOKEN}
-
-
-@contextmanager
-def refusing_proxy() -> Iterator[tuple[str, set[str]]]:
-    """Yields the address of a proxy that connects to nothing, and the hosts that it was asked for."""
-    hosts: set[str] = set()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:  # it was closed
-                    return
-                with client:
-                    hosts.add(client.recv(65_536).split()[1].decode())
-                    client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts
 
 
 def test_cli_asks_the_copilot_of_github_only(world: World) -> None:
     world.change()
-    with refusing_proxy() as (proxy, hosts):
-        step = world.copilot_step(token=None, environ={"HTTPS_PROXY": proxy})
+    with proxy({}) as (address, hosts):
+        step = world.copilot_step(token=None, environ={"HTTPS_PROXY": address})
         for name in ("COPILOT_API_URL", "COPILOT_DEBUG_GITHUB_API_URL"):
             del step.environ[name]
         world.record(step.run(), code=3)
@@ -151,7 +134,7 @@ def test_cli_asks_the_copilot_of_github_only(world: World) -> None:
 
 
 def test_doctor_reports_server_without_copilot_and_sends_nothing(world: World, cli: RecordedCli) -> None:
-    told = job(world, copilot=True, token=None, environ={"GITHUB_SERVER_URL": GHES, **cli.variables})
+    told = job(world, copilot=True, token=None, environ={"GITHUB_SERVER_URL": SERVER, **cli.variables})
     assert (told.code, told.stopping) == (2, ["Settings", "copilot-token"])
     assert "the server in GITHUB_SERVER_URL has no Copilot" in told.line("copilot-token")
     assert (world.github.journal, world.copilot.journal) == ([], [])
@@ -160,8 +143,10 @@ def test_doctor_reports_server_without_copilot_and_sends_nothing(world: World, c
 
 
 def test_doctor_reports_host_of_ghe_com(world: World, cli: RecordedCli) -> None:
-    told = job(world, copilot=True, token=None, environ={"GITHUB_SERVER_URL": GHE_COM, **cli.variables})
+    told = job(
+        world, copilot=True, token=None, environ={"GITHUB_SERVER_URL": f"https://{GHE_COM}", **cli.variables}
+    )
     assert (told.code, told.stopping) == (0, [])
-    assert told.line("Copilot server").startswith("octo.ghe.com, as in GITHUB_SERVER_URL")
+    assert told.line("Copilot server").startswith(f"{GHE_COM}, as in GITHUB_SERVER_URL")
     assert cli.environment is not None
-    assert cli.environment["GH_HOST"] == "octo.ghe.com"
+    assert cli.environment["GH_HOST"] == GHE_COM

@@ -72,7 +72,6 @@ def ghe_com(github: ASGIApp, copilot: ASGIApp, folder: Path) -> Iterator[Enterpr
 @contextmanager
 def _served(apps: Mapping[str, ASGIApp], folder: Path) -> Iterator[tuple[str, set[str], list[str]]]:
     """Yields the proxy's address, and what is recorded: hosts and paths. `apps`: by host name."""
-    hosts: set[str] = set()
     paths: list[str] = []
 
     async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,11 +79,23 @@ def _served(apps: Mapping[str, ASGIApp], folder: Path) -> Iterator[tuple[str, se
         await apps[dict(scope["headers"])[b"host"].decode()](scope, receive, send)
 
     certificates = create_certificates(folder, *apps)
-    with serve(recorded, tls=certificates) as url, socket.create_server(("127.0.0.1", 0)) as listener:
-        address = ("127.0.0.1", urlsplit(url).port or 0)
-        served = frozenset(f"{host}:443" for host in apps)
-        threading.Thread(target=_accept, args=(listener, hosts, served, address), daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts, paths
+    with (
+        serve(recorded, tls=certificates) as url,
+        proxy({f"{host}:443": urlsplit(url).port or 0 for host in apps}) as (address, hosts),
+    ):
+        yield address, hosts, paths
+
+
+@contextmanager
+def proxy(served: Mapping[str, int]) -> Iterator[tuple[str, set[str]]]:
+    """Yields the address of a proxy, and the set of each `host:port` that it was asked for.
+
+    `served`: those that it connects to, with their ports on this machine; it refuses all others.
+    """
+    hosts: set[str] = set()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_accept, args=(listener, hosts, served), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", hosts
 
 
 def create_certificates(folder: Path, *hosts: str) -> tuple[Path, Path]:
@@ -122,27 +133,24 @@ def create_certificates(folder: Path, *hosts: str) -> tuple[Path, Path]:
     return folder / "server.pem", folder / "server.key"
 
 
-def _accept(
-    listener: socket.socket, hosts: set[str], served: frozenset[str], server: tuple[str, int]
-) -> None:
+def _accept(listener: socket.socket, hosts: set[str], served: Mapping[str, int]) -> None:
     with suppress(OSError):  # it was closed
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_serve, args=(client, hosts, served, server), daemon=True).start()
+            threading.Thread(target=_serve, args=(client, hosts, served), daemon=True).start()
 
 
-def _serve(client: socket.socket, hosts: set[str], served: frozenset[str], server: tuple[str, int]) -> None:
-    """Connects a client to the server, if it asks for one of its hosts; refuses everything else."""
+def _serve(client: socket.socket, hosts: set[str], served: Mapping[str, int]) -> None:
     with client, suppress(OSError):
         head = b""
         while b"\r\n\r\n" not in head:
             head += received(client)
-        method, target = head.split()[:2]
-        hosts.add(target.decode())
-        if method != b"CONNECT" or target.decode() not in served:
+        method, target = head.decode().split()[:2]
+        hosts.add(target)
+        if method != "CONNECT" or target not in served:
             client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             return
-        with socket.create_connection(server) as upstream:
+        with socket.create_connection(("127.0.0.1", served[target])) as upstream:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=_pump, args=(upstream, client), daemon=True)
             back.start()

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -197,7 +197,7 @@ def serving_api(
 ) -> Iterator[ApiWorld]:
     """Serves the API with these servers, and yields a world for it. `times`: of ApiAnswers; `limits`: of WebApi."""
     served = copy.copy(world)
-    chosen = ServiceSettings(**{**_fields(world.settings), **(settings or {})})
+    chosen = replace(world.settings, **(settings or {}))
     addresses = [cli.address for cli in clis.values()]
     addresses = addresses or [Address("127.0.0.1", 1)]  # where nothing listens
 
@@ -233,10 +233,6 @@ def serving_api(
         finally:
             served.end()
             assert closed.wait(20)
-
-
-def _fields(settings: ServiceSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
 @contextmanager

@@ -124,9 +124,7 @@ def test_a_session_of_another_user_cannot_be_reached(world: ApiWorld) -> None:
     assert world.read("shared-name", BOB, "DELETE").status == 404
     answer = world.send("shared-name", "Hello", BOB)
     assert (answer.body["content"], answer.body["resumed"]) == ("This is message 1.", False)
-    assert not any(
-        "A secret of Alice" in request.body.__str__() for request in world.copilot.requests[calls:]
-    )
+    assert not any("A secret of Alice" in str(request.body) for request in world.copilot.requests[calls:])
     assert world.tokens_since(mark) == {BOB}
     assert {id_of("shared-name"), id_of("shared-name", "bob")} <= set(all_sessions(world))
     # The id is not taken for a name, and a name not for a path.

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from hunkwise.copilot.find_cli import CLI_VERSION
 from hunkwise.copilot.pool import ServerPool, open_pool
 from hunkwise.copilot.sidecar import Address
 from hunkwise.service.metrics import ServiceMetrics
@@ -236,7 +237,7 @@ def test_servers_are_restarted_one_after_another(
                         os.killpg(pid, signal.SIGKILL)
     assert (restarted.code, answered.code) == (0, 0), restarted
     assert not set(pids.values()) & set(new.values())
-    lines = [f"127.0.0.1:{port}: version 1.0.102" for port in pids]
+    lines = [f"127.0.0.1:{port}: version {CLI_VERSION}" for port in pids]
     assert [line for line in restarted.out.splitlines() if "version" in line] == lines
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT address FROM hunkwise_drained").fetchall() == []
