@@ -45,7 +45,7 @@ from hunkwise.service.web import make_metrics, make_web
 _LOGGERS: Final = {
     "hunkwise": logging.INFO,
     "procrastinate": logging.WARNING,
-    "psycopg.pool": logging.WARNING,
+    "psycopg.pool": logging.ERROR,  # our own records say that the database does not answer
     "uvicorn.error": logging.WARNING,
 }
 PROGRESS_EVERY: Final = 2.0
@@ -258,7 +258,8 @@ def _listener(address: ListenAddress) -> Iterator[socket.socket]:
         listener = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
         # Python's own text has the names of its classes, except for a host name that is unknown.
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        is_known = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno or 0) if is_known else error.strerror or str(error)
         fault = f"{address.host}:{address.port} cannot be listened at: {reason.partition(' (')[0]}."
         raise SettingsError([f"{fault} --listen and --metrics name other addresses."]) from error
     with listener:
