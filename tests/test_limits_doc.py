@@ -512,7 +512,7 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.copilot.session:_QUESTION_SECONDS"],
         "tests/end_to_end/test_limits.py::test_deadline_ends_cli_stopped_in_a_turn",
     ),
-    "Time for an answer to a command": (
+    "Time for an answer to a command or to a message": (
         ["hunkwise.flows.answering:SECONDS"],
         "tests/flows/test_answering.py::test_an_answer_that_takes_too_long_is_ended",
     ),
@@ -531,6 +531,14 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "Body of a webhook": (
         ["hunkwise.service.webhooks:MAX_BODY"],
         "tests/service/test_web.py::test_a_body_above_githubs_limit_is_not_read_to_its_end",
+    ),
+    "Bodies of webhooks that one process is receiving": (
+        ["hunkwise.service.web:MAX_RECEIVED"],
+        "tests/service/test_web.py::test_bodies_that_are_received_at_the_same_time_are_limited_together",
+    ),
+    "The head of a request to the service, and an answer that its client does not read": (
+        ["hunkwise.service.process:CLIENT_SECONDS"],
+        "tests/service/test_connections.py",
     ),
     "Receiving a webhook and queueing its job": (
         ["hunkwise.service.web:ANSWER_SECONDS"],
@@ -560,6 +568,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.service.mirror:DEPTH"],
         "tests/service/test_mirror.py::test_a_review_fetches_a_part_of_the_history_and_an_audit_all_of_it",
     ),
+    "Waiting for a mirror": (
+        ["hunkwise.service.job:MIRROR_SECONDS"],
+        "tests/service/test_job.py::test_slow_mirrors_keep_no_job_waiting_and_are_released",
+    ),
     "One fetch into a mirror": (
         ["hunkwise.service.mirror:_SECONDS"],
         "tests/repository/test_git_process.py",
@@ -571,6 +583,26 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
     "Webhooks and finished jobs that are kept": (
         ["hunkwise.service.queue:KEPT_DAYS"],
         "tests/service/test_queue.py::test_what_is_older_than_a_month_is_deleted",
+    ),
+    "Reading or deleting a conversation of the web API": (
+        ["hunkwise.copilot.chat:CALL_SECONDS"],
+        "tests/service/test_api.py::test_a_suspended_server_is_not_waited_for_long",
+    ),
+    "Tokens that GitHub may refuse within a minute": (
+        ["hunkwise.service.api_access:MAX_REFUSED"],
+        "tests/service/test_api_access.py::test_tokens_that_github_refuses_are_limited",
+    ),
+    "GitHub's answers about a token that are remembered": (
+        ["hunkwise.service.api_access:MAX_REMEMBERED", "hunkwise.service.api_access:REMEMBERED_SECONDS"],
+        "tests/service/test_api_access.py::test_the_newest_answers_are_remembered",
+    ),
+    "Jobs on the status page": (
+        ["hunkwise.service.records:MAX_ACTIVE", "hunkwise.service.records:MAX_FINISHED"],
+        "tests/service/test_status_page.py::test_the_newest_of_many_jobs_are_shown",
+    ),
+    "Waiting for a server that `hunkwise servers recycle` has restarted": (
+        ["hunkwise.commands.server_drain:RESTART_SECONDS"],
+        "tests/commands/test_servers.py::test_a_restarted_server_is_waited_for_a_limited_time",
     ),
 }
 """The first cell of each row: the constants that hold it, as `module:NAME`, and the test that fails without it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hunkwise.copilot.errors import from_status
+from hunkwise.copilot.errors import status_error
 from hunkwise.domain.model import Budget
 from hunkwise.errors import Error
 from hunkwise.prompts.renderer import Renderer
@@ -44,8 +44,8 @@ def composed_messages() -> list[str]:
     budget = Budget(max_model_calls=0)
     token = {"INPUT_GITHUB-TOKEN": "ghs_token"}
     return [
-        *(str(from_status(status, "No.", provider=False)) for status in (401, 402, 403, None)),
-        *(str(from_status(status, "", provider=True)) for status in (401, 429)),
+        *(str(status_error(status, "No.", provider=False)) for status in (401, 402, 403, None)),
+        *(str(status_error(status, "", provider=True)) for status in (401, 429)),
         error_text(lambda: read_inputs(token | {"INPUT_COPILOT-TOKEN": "ghp_classic"})),
         error_text(lambda: read_inputs(token | {"INPUT_FAIL-ON": "always"}).overrides()),
         error_text(lambda: read_event("push", b"{}", repository="octo/repo", pull_request=None)),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool
 EXPORT_SECONDS: Final = 2.0
 """The end of a run waits at most so long for the collector."""
-RUNS: Final = frozenset(("action", "review", "publish", "audit", "eval"))
+_RECORDED: Final = frozenset(("action", "review", "publish", "audit", "eval"))
 """The commands that are recorded."""
 _PREFIX: Final = "OTEL_"
 _CONTENT: Final = "CAPTURE"
@@ -40,11 +40,26 @@ _SIGNALS: Final = ("TRACES", "METRICS")
 _TEMPORALITY: Final = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _PACKAGE: Final = "opentelemetry"
 _NO_ATTRIBUTES: Final[Mapping[str, Value]] = MappingProxyType({})
-_BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0)
+_DURATION_BUCKETS: Final = (
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    1_800.0,
+    3_600.0,
+)
 """Seconds: of a request to GitHub up to an audit."""
-_SERIES: Final = ("hunkwise.command", "hunkwise.purpose")
+_DURATION_ATTRIBUTES: Final = ("hunkwise.command", "hunkwise.purpose")
 """Attributes of spans that are attributes of their durations too."""
-_OF_RUN: Final = {
+_RUN_ATTRIBUTES: Final = {
     "GITHUB_REPOSITORY": "vcs.repository.name",
     "GITHUB_EVENT_NAME": "hunkwise.event",
     "GITHUB_RUN_ID": "cicd.pipeline.run.id",
@@ -87,12 +102,12 @@ def header_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 @contextmanager
 def recorded_run(command: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """Records a command with the spans and counts in it, and sends them at its end; never raises for a fault of that.
+    """Records a command with the spans and counts in it, and sends them at its end. Raises no error of its own.
 
     In the process of a command that is not recorded the SDK of Copilot finds no OpenTelemetry either: it would import
     it with the first session, and fail where its variables are wrong.
     """
-    signals = frozenset(_exported(environ)) if command in RUNS else frozenset()
+    signals = frozenset(_exported(environ)) if command in _RECORDED else frozenset()
     if not signals:
         sys.modules.setdefault(_PACKAGE, None)  # type: ignore[arg-type]  # how Python marks what is not to be imported
         yield
@@ -107,7 +122,7 @@ def recorded_run(command: str, environ: Mapping[str, str]) -> Iterator[None]:
         return
     token = _current.set(recorder)
     try:
-        with recorder.span("run", {"hunkwise.command": command, **_attributes(environ)}):
+        with recorder.span("run", {"hunkwise.command": command, **_run_attributes(environ)}):
             yield
     finally:
         _current.reset(token)
@@ -124,8 +139,8 @@ def _exported(environ: Mapping[str, str]) -> Iterator[str]:
             yield signal
 
 
-def _attributes(environ: Mapping[str, str]) -> dict[str, Value]:
-    return {name: environ[variable] for variable, name in _OF_RUN.items() if environ.get(variable)}
+def _run_attributes(environ: Mapping[str, str]) -> dict[str, Value]:
+    return {name: environ[variable] for variable, name in _RUN_ATTRIBUTES.items() if environ.get(variable)}
 
 
 @contextmanager
@@ -161,7 +176,7 @@ def _export_metrics(exporter: MetricExporter, reader: InMemoryMetricReader) -> b
 
 
 class _Recorder:
-    """What records one run. Its constructor imports OpenTelemetry. Raises ImportError, ValueError."""
+    """Records one run. Its constructor imports OpenTelemetry. Raises ImportError, ValueError."""
 
     def __init__(self, environ: Mapping[str, str], signals: frozenset[str]) -> None:
         if sys.modules.get(_PACKAGE, self) is None:  # an earlier run in this process recorded nothing
@@ -207,7 +222,7 @@ class _Recorder:
         self._meter = meters.get_meter("hunkwise", __version__)
         self._counters: dict[str, Counter] = {}
         self._duration = self._meter.create_histogram(
-            "hunkwise.stage.duration", "s", explicit_bucket_boundaries_advisory=_BOUNDS
+            "hunkwise.stage.duration", "s", explicit_bucket_boundaries_advisory=_DURATION_BUCKETS
         )
         self._parent = propagator.extract({name: environ.get(name.upper(), "") for name in propagator.fields})
 
@@ -233,7 +248,7 @@ class _Recorder:
                 own.set_status(trace.StatusCode.ERROR)
                 raise
             finally:
-                series = {key: value for key, value in attributes.items() if key in _SERIES}
+                series = {key: value for key, value in attributes.items() if key in _DURATION_ATTRIBUTES}
                 outcome = {"error.type": failed} if failed else {}
                 self._duration.record(
                     time.perf_counter() - started, {"hunkwise.stage": name, **series, **outcome}

@@ -28,7 +28,6 @@ AGAIN = (
     "the prompts have changed: record them again with `hunkwise eval examples/eval --model demo --fresh --record "
     "examples/eval/recorded`, in hunkwise's own checkout"
 )
-DEMO = "The demo model answers by fixed rules: prompts do not change its results.\n"
 SECRET = "ghs_canaryOfTheEvaluation123456"
 PLAIN = {".github/hunkwise.yml": "version: 1\nverify: off\nsummary: off\ncontext:\n  enclosing: false\n"}
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from copilot.session import ProviderConfig
 
+from hunkwise.commands.server_drain import wait_until_up
 from hunkwise.copilot.connection import BoundedClient, connect
 from hunkwise.copilot.find_cli import CLI_VERSION
 from hunkwise.copilot.sidecar import Address
+from hunkwise.errors import ModelError
 from tests.fakes.command_line import Printed, run
 from tests.fakes.http_server import serve
 from tests.fakes.model_provider import ScriptedModel
-from tests.fakes_contract.cli import RealCli, running_cli
-
-OFFLINE = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:1"}
+from tests.fakes_contract.cli import OFFLINE, RealCli, running_cli, session_names
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,11 @@ def test_wrong_arguments_are_reported(tmp_path: Path, arguments: list[str], faul
     assert fault in printed.errors
 
 
+def test_a_restarted_server_is_waited_for_a_limited_time() -> None:
+    with pytest.raises(ModelError, match="could not be reached"):
+        wait_until_up(Address("127.0.0.1", 1), seconds=0.0)
+
+
 def test_only_an_address_of_the_service_is_drained(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HUNKWISE_COPILOT_URLS": "cli-1:4321, cli-2:4321"}
     printed = run(("servers", "drain", "cli-3:4321"), environ, tmp_path)
@@ -105,7 +110,7 @@ def make_sessions(server: Server, names: list[str]) -> None:
     """Makes sessions of one message each: others are not kept."""
 
     async def scenario(url: str) -> None:
-        connection = await connect(BoundedClient(Address("127.0.0.1", server.cli.port, server.cli.token)))
+        connection = await connect(BoundedClient(server.cli.address))
         provider = ProviderConfig(type="openai", base_url=url, api_key="key")
         for name in names:
             session = await connection.client.create_session(
@@ -120,14 +125,7 @@ def make_sessions(server: Server, names: list[str]) -> None:
 
 
 def listed(server: Server) -> set[str]:
-    async def scenario() -> set[str]:
-        connection = await connect(BoundedClient(Address("127.0.0.1", server.cli.port, server.cli.token)))
-        try:
-            return {one.session_id for one in await connection.client.list_sessions()}
-        finally:
-            await connection.close()
-
-    return asyncio.run(scenario())
+    return asyncio.run(session_names(server.cli.address))
 
 
 def make_old(path: Path, hours: float) -> None:

@@ -8,6 +8,26 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hunkwise.copilot.sidecar import Address
+
+STATUS = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
+
+
+@dataclass
+class FakeServer:
+    """Answers the requests of a connection and of a health check, unless it is down."""
+
+    address: Address = field(default_factory=lambda: Address("127.0.0.1", 1))
+    down: bool = False
+    methods: list[str] = field(default_factory=list)
+
+    def answer(self, method: str) -> object:
+        self.methods.append(method)
+        if self.down:
+            raise ConnectionAbortedError
+        return STATUS
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,6 @@ from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Script
 
 MODEL = "my-model"
-Take = Callable[[object], ToolReply]
 
 
 @dataclass

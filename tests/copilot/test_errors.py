@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
-from hunkwise.copilot.errors import fault, from_sdk, from_status
+from hunkwise.copilot.errors import model_error, sdk_error, status_error
 from hunkwise.copilot.turn import MAX_WORDS, Turn
 from hunkwise.domain.model import Budget
 from hunkwise.errors import ModelError, ModelKind
@@ -45,7 +45,7 @@ from tests.copilot.test_budget import event
 )
 @pytest.mark.parametrize("provider", [True, False])
 def test_failure_has_kind_and_hint(status: int | None, message: str, kind: ModelKind, provider: bool) -> None:
-    error = from_status(status, message, provider=provider)
+    error = status_error(status, message, provider=provider)
     assert error.kind is kind
     assert error.hint
     assert error.message.startswith("The model provider" if provider else "Copilot")
@@ -99,7 +99,7 @@ def test_failure_has_kind_and_hint(status: int | None, message: str, kind: Model
 )
 def test_too_large_prompt_is_recognized_in_messages_of_all_providers(message: str) -> None:
     for status in (400, None):
-        error = from_status(status, message, provider=False)
+        error = status_error(status, message, provider=False)
         assert error.kind is ModelKind.TOO_LARGE
         assert "`chunk-size`" in error.hint
 
@@ -123,7 +123,7 @@ def test_too_large_prompt_is_recognized_in_messages_of_all_providers(message: st
 def test_message_about_another_limit_is_not_a_too_large_prompt(
     status: int | None, message: str, kind: ModelKind
 ) -> None:
-    assert from_status(status, message, provider=True).kind is kind
+    assert status_error(status, message, provider=True).kind is kind
 
 
 SERVER_TOKEN = "GitHub App Server-To-Server Tokens are not supported for this endpoint"
@@ -139,7 +139,7 @@ SERVER_TOKEN = "GitHub App Server-To-Server Tokens are not supported for this en
 )
 def test_server_token_has_the_hint_for_an_invalid_token(status: int | None, body: str) -> None:
     text = 'Request models.list failed: {"kind":"http","status":400,' + body + ',"headers":{"x":"y"}}'
-    error = from_status(status, text, provider=False)
+    error = status_error(status, text, provider=False)
     assert error.kind is ModelKind.AUTHENTICATION
     assert "copilot-requests: write" in error.hint
     assert error.message.endswith(f"{SERVER_TOKEN}.")
@@ -149,12 +149,12 @@ def test_server_token_has_the_hint_for_an_invalid_token(status: int | None, body
 @pytest.mark.parametrize("kind", [kind for kind in ModelKind if kind is not ModelKind.BUDGET])
 @pytest.mark.parametrize("provider", [True, False])
 def test_every_kind_has_a_hint(kind: ModelKind, provider: bool) -> None:
-    assert fault(kind, "It failed.", provider=provider).hint.endswith((".", "?"))
+    assert model_error(kind, "It failed.", provider=provider).hint.endswith((".", "?"))
 
 
 def test_hint_depends_on_copilot_or_provider() -> None:
     own, copilot = (
-        fault(ModelKind.AUTHENTICATION, "No.", provider=provider).hint for provider in (True, False)
+        model_error(ModelKind.AUTHENTICATION, "No.", provider=provider).hint for provider in (True, False)
     )
     assert "provider-api-key" in own
     assert "copilot-requests: write" in copilot
@@ -171,18 +171,18 @@ def test_hint_depends_on_copilot_or_provider() -> None:
     ],
 )
 def test_sdk_exception_has_kind(error: Exception, kind: ModelKind) -> None:
-    assert from_sdk(error, provider=False).kind is kind
+    assert sdk_error(error, provider=False).kind is kind
 
 
 def test_quoted_message_is_cut_and_on_one_line() -> None:
-    error = from_status(500, "a\nb " + "x" * 9_000, provider=True)
+    error = status_error(500, "a\nb " + "x" * 9_000, provider=True)
     assert "\n" not in error.message
     assert len(error.message) < 500
 
 
 def test_server_message_is_extracted_from_cli_message() -> None:
     body = r'"body":"{\"message\":\"Bad credentials\",\"status\":\"401\"}"'
-    error = from_status(
+    error = status_error(
         None, 'Request models.list failed: {"kind":"http","status":401,' + body, provider=False
     )
     assert error.message == "Copilot answered 401. It said: Bad credentials."
@@ -203,11 +203,11 @@ def test_server_message_is_extracted_from_cli_message() -> None:
     ],
 )
 def test_without_a_connection_the_network_is_named_and_no_status_page(text: str) -> None:
-    own, copilot = (from_status(None, text, provider=provider) for provider in (True, False))
+    own, copilot = (status_error(None, text, provider=provider) for provider in (True, False))
     assert own.hint.startswith("Look at provider-base-url, the network, the proxy and the firewall")
     assert own.shell_hint.startswith("Look at COPILOT_PROVIDER_BASE_URL, the network")
     assert copilot.hint.startswith("Look at the network")
-    assert from_status(503, text, provider=True).hint.endswith("look at the provider's status page.")
+    assert status_error(503, text, provider=True).hint.endswith("look at the provider's status page.")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_without_a_connection_the_network_is_named_and_no_status_page(text: str)
     ],
 )
 def test_protocol_and_variables_of_the_cli_are_not_shown(said: str, shown: str) -> None:
-    assert from_status(None, said, provider=True).message == shown
+    assert status_error(None, said, provider=True).message == shown
 
 
 LONG = "word " * 1_000_000
@@ -255,4 +255,4 @@ def test_long_error_message_is_cut() -> None:
 
 def test_long_sdk_exception_is_cut() -> None:
     for text in (LONG, f"not connected {LONG}"):
-        assert len(str(from_sdk(RuntimeError(text), provider=False))) < 1_000
+        assert len(str(sdk_error(RuntimeError(text), provider=False))) < 1_000

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hunkwise.copilot.find_cli import find_cli
-from hunkwise.copilot.isolation import UID, Isolation, carried, isolation
+from hunkwise.copilot.isolation import UID, Isolation, copy_certificates, find_isolation
 from hunkwise.copilot.isolation_probe import outcome, probe_isolation, tries
 from hunkwise.copilot.sidecar import MAX_PROCESSES, Sidecar
 from hunkwise.errors import ModelError, ModelKind
@@ -47,11 +47,11 @@ def status(pid: int | None) -> dict[str, str]:
 
 
 def test_no_isolation_outside_of_the_image() -> None:
-    assert isolation(environ()) is None
+    assert find_isolation(environ()) is None
 
 
 def test_isolation_requires_root(root: Path) -> None:
-    found = isolation(image_environ(root))
+    found = find_isolation(image_environ(root))
     assert found == (Isolation(root) if WE_ARE_ROOT else None)
 
 
@@ -115,10 +115,10 @@ def owner(process: Path) -> int | None:
 def test_missing_root_folder_is_an_error(tmp_path: Path) -> None:
     variables = environ(HUNKWISE_SIDECAR_ROOT=str(tmp_path / "missing"))
     if not WE_ARE_ROOT:
-        assert isolation(variables) is None
+        assert find_isolation(variables) is None
         return
     with pytest.raises(ModelError, match="is not a root folder") as caught:
-        isolation(variables)
+        find_isolation(variables)
     assert caught.value.kind is ModelKind.SIDECAR
 
 
@@ -151,7 +151,7 @@ def test_successful_escape_attempt_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variables", [{}, {"SSL_CERT_FILE": "/missing", "SSL_CERT_DIR": "/missing:"}])
 def test_no_certificates_are_copied_without_any(tmp_path: Path, variables: dict[str, str]) -> None:
-    assert carried(variables, tmp_path) == {}
+    assert copy_certificates(variables, tmp_path) == {}
 
 
 def test_certificates_are_copied_into_the_root_folder(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_certificates_are_copied_into_the_root_folder(tmp_path: Path) -> None:
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(tmp_path / "first" / "b.pem"),
         "SSL_CERT_DIR": f"{tmp_path / 'first'}:{tmp_path / 'second'}",
     }
-    found = carried(variables, target)
+    found = copy_certificates(variables, target)
     assert {name: path.read_text() for name, path in found.items() if path.is_file()} == {
         "SSL_CERT_FILE": "first a.pem",
         "NODE_EXTRA_CA_CERTS": "second c.pem",
@@ -191,9 +191,9 @@ def test_certificate_of_the_step_is_readable_for_the_sidecar(root: Path, tmp_pat
     try:
         if not WE_ARE_ROOT:
             with pytest.raises(PermissionError):
-                Isolation(root).furnish(home, {})
+                Isolation(root).prepare_home(home, {})
             return
-        seen = Isolation(root).furnish(home, {"SSL_CERT_FILE": str(certificate)})
+        seen = Isolation(root).prepare_home(home, {"SSL_CERT_FILE": str(certificate)})
         assert seen == {"SSL_CERT_FILE": "/home/test/certificates/SSL_CERT_FILE"}
         assert (root / seen["SSL_CERT_FILE"].lstrip("/")).read_text() == "own"
         assert (root / "etc" / "hosts").read_bytes() == Path("/etc/hosts").read_bytes()

@@ -6,11 +6,9 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,10 +16,8 @@ from copilot.session import ProviderConfig
 
 from hunkwise.copilot.connection import (
     SESSION_PREFIX,
-    BoundedClient,
     CopilotConnection,
     Heartbeat,
-    connect,
 )
 from hunkwise.copilot.pool import ServerPool, open_pool
 from hunkwise.copilot.sidecar import Address
@@ -31,32 +27,16 @@ from hunkwise.domain.model import Question as DomainQuestion
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.flows.finding_collector import FindingCollector
 from hunkwise.prompts.report_findings import DESCRIPTION, REPORT, parameters
-from tests.copilot.json_rpc_server import json_rpc_server
+from tests.copilot.json_rpc_server import STATUS, FakeServer, json_rpc_server
 from tests.copilot.programs import eventually
 from tests.copilot.sessions import MODEL, Question, copilot, put
 from tests.fakes.changes import added
-from tests.fakes.http_server import serve
+from tests.fakes.http_server import free_port, serve
 from tests.fakes.model_provider import ScriptedModel
 from tests.fakes.model_script import Answer, ModelRequest, ToolCall
-from tests.fakes_contract.cli import RealCli, running_cli
+from tests.fakes_contract.cli import OFFLINE, RealCli, running_cli, session_names
 
-STATUS = {"ok": True, "protocolVersion": 3, "version": "1.0.102", "message": "", "timestamp": 0}
 QUICK = Heartbeat(0.05, 5.0)
-
-
-@dataclass
-class FakeServer:
-    """Answers the requests of a connection and of a health check, unless it is down."""
-
-    address: Address = field(default_factory=lambda: Address("127.0.0.1", 1))
-    down: bool = False
-    methods: list[str] = field(default_factory=list)
-
-    def answer(self, method: str) -> object:
-        self.methods.append(method)
-        if self.down:
-            raise ConnectionAbortedError
-        return STATUS
 
 
 @contextmanager
@@ -76,19 +56,12 @@ def with_pool(
     async def run() -> None:
         addresses = [one.address if isinstance(one, FakeServer) else one for one in servers]
         async with open_pool(addresses, **{"heartbeat": QUICK, **options}) as pool:  # type: ignore[arg-type]
-            await pool.tried()
+            await pool.wait_until_tried()
             result = scenario(pool)
             assert asyncio.iscoroutine(result)
             await asyncio.wait_for(result, 20)
 
     asyncio.run(run())
-
-
-def free_port() -> int:
-    """Returns a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_fewest_leases_first_then_fewest_so_far() -> None:
@@ -133,7 +106,7 @@ def test_a_key_has_one_home_and_keys_are_spread() -> None:
 
     async def homes(addresses: Sequence[Address]) -> dict[str, str]:
         pool = ServerPool(addresses)
-        return {key: str(pool.home(key).address) for key in map(str, range(200))}
+        return {key: str(pool.server_of(key).address) for key in map(str, range(200))}
 
     before = asyncio.run(homes(addresses))
     assert before == asyncio.run(homes(addresses[::-1]))
@@ -146,7 +119,7 @@ def test_a_key_has_one_home_and_keys_are_spread() -> None:
 def test_a_key_whose_server_is_down_or_drained_is_an_error() -> None:
     async def scenario(pool: ServerPool) -> None:
         up, down = pool.servers
-        keys = {pool.home(str(key)): str(key) for key in range(20)}
+        keys = {pool.server_of(str(key)): str(key) for key in range(20)}
         async with pool.lease(keys[up]):
             assert up.busy == 1
         for server, message in ((down, "could not be reached"), (up, "is drained")):
@@ -294,7 +267,6 @@ def test_a_question_is_asked_a_limited_number_of_times() -> None:
 # The real CLI
 
 FILES = {file.path: file for file in (added("a.py", "one"), added("b.py", "two"))}
-OFFLINE = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:1"}
 
 
 class Servers:
@@ -311,7 +283,7 @@ class Servers:
 
     @property
     def addresses(self) -> list[Address]:
-        return [Address("127.0.0.1", cli.port, cli.token) for cli in self.all]
+        return [cli.address for cli in self.all]
 
     def kill(self, number: int) -> None:
         self.all[number].process.kill()
@@ -400,7 +372,7 @@ def run_trouble(servers: Servers, count: int, latency: float, *, patience: float
 
     async def scenario(url: str) -> Findings:
         async with open_pool(servers.addresses, heartbeat=Heartbeat(patience / 2, patience)) as pool:
-            await pool.tried()
+            await pool.wait_until_tried()
             questions = Findings(pool, url)
             await asyncio.gather(trouble(pool), questions.ask_all(count))
             return questions
@@ -431,7 +403,7 @@ def test_draining_loses_no_question_and_leaves_no_session(servers: Servers) -> N
 
     async def scenario(url: str) -> Findings:
         async with open_pool(servers.addresses) as pool:
-            await pool.tried()
+            await pool.wait_until_tried()
             questions = Findings(pool, url)
             asking = asyncio.create_task(questions.ask_all(30))
             assert await eventually(lambda: model.in_flight == 12)
@@ -451,14 +423,6 @@ def test_draining_loses_no_question_and_leaves_no_session(servers: Servers) -> N
     assert [servers.files(number) for number in (0, 1)] == [[], []]
     names = [lock.name for number in (0, 1) for lock in servers.locks(number)]
     assert (len(names), all(name.startswith(SESSION_PREFIX) for name in names)) == (30, True)
-
-
-async def session_names(address: Address) -> set[str]:
-    connection = await connect(BoundedClient(address))
-    try:
-        return {one.session_id for one in await connection.client.list_sessions()}
-    finally:
-        await connection.close()
 
 
 def test_what_was_reported_before_a_loss_is_reported_once(servers: Servers) -> None:
@@ -495,7 +459,7 @@ def test_what_was_reported_before_a_loss_is_reported_once(servers: Servers) -> N
 def test_a_hundred_questions_leave_no_session_and_no_open_file(servers: Servers) -> None:
     async def scenario(url: str) -> None:
         async with open_pool(servers.addresses) as pool:
-            await pool.tried()
+            await pool.wait_until_tried()
             questions = Findings(pool, url)
             await questions.ask_all(20)
             opened = open_files(servers)

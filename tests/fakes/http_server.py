@@ -27,6 +27,12 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 
 
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 without a listener."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @contextmanager
 def serve(
     app: ASGIApp,

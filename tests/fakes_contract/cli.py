@@ -11,7 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from hunkwise.copilot.connection import BoundedClient, connect
+from hunkwise.copilot.sidecar import Address
+
+OFFLINE: Final = {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": "http://127.0.0.1:1"}
+"""Variables of a CLI that sends nothing to GitHub; each question names its provider."""
 ROOT = Path(__file__).resolve().parents[2]
 _MODULES = ROOT / "node_modules"
 _START_SECONDS = 30.0
@@ -24,6 +30,19 @@ class RealCli:
     port: int
     token: str = field(repr=False)
     process: subprocess.Popen[str]
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self.port, self.token)
+
+
+async def session_names(address: Address) -> set[str]:
+    """Returns the ids of a CLI's sessions."""
+    connection = await connect(BoundedClient(address))
+    try:
+        return {one.session_id for one in await connection.client.list_sessions()}
+    finally:
+        await connection.close()
 
 
 def cli_binary() -> Path:

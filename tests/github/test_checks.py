@@ -21,7 +21,6 @@ LOST: list[dict[str, Any]] = [
     {"disconnect": True},
     {"truncate": True},
 ]
-NOT_STORED = [fault for fault in LOST if "truncate" not in fault]
 
 
 def notes(count: int, message: str = "Why.") -> list[Annotation]:

@@ -24,14 +24,13 @@ from tests.end_to_end.step import COPILOT_TOKEN
 from tests.end_to_end.world import finding, report_call, wait_until
 from tests.fakes.copilot_api import FakeCopilot
 from tests.fakes.github_app import APP_ID, INSTALLATION, key_pair
-from tests.fakes.http_server import serve
+from tests.fakes.http_server import free_port, serve
 from tests.fakes.model_script import REPORT_TOOL, Answer, ModelRequest
 from tests.image.compose import Compose, network
 from tests.image.engine import Engine
 from tests.image.test_copilot_server import EXAMPLE
 from tests.image.test_copilot_server import IMAGE as COPILOT_IMAGE
 from tests.service.service_world import REPOSITORIES, ServiceWorld, service_world
-from tests.service.test_serve import free_port
 from tests.service.webhook_sender import SECRET, WebhookSender, pull_request
 
 SERVICE_IMAGE = "localhost/hunkwise-service:dev"

@@ -283,7 +283,6 @@ class Offer:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-PLAIN = "".join(f"line {number}\n" for number in range(1, 41))
 NEW = "new line\n" * 20
 OFFERS = {
     "what may be committed": Offer("plain.txt", 1, "other", offered=True),

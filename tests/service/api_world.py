@@ -145,7 +145,7 @@ class ApiWorld:
     def server_number(self, session: str) -> int:
         """Returns which server has the sessions of that id."""
         assert self.pool is not None
-        return self.pool.servers.index(self.pool.home(session))
+        return self.pool.servers.index(self.pool.server_of(session))
 
     def wait_until_up(self, number: int) -> None:
         assert self.pool is not None
@@ -198,7 +198,7 @@ def serving_api(
     """Serves the API with these servers, and yields a world for it. `times`: of ApiAnswers; `limits`: of WebApi."""
     served = copy.copy(world)
     chosen = ServiceSettings(**{**_fields(world.settings), **(settings or {})})
-    addresses = [Address("127.0.0.1", cli.port, cli.token) for cli in clis.values()]
+    addresses = [cli.address for cli in clis.values()]
     addresses = addresses or [Address("127.0.0.1", 1)]  # where nothing listens
 
     closed = threading.Event()
@@ -212,7 +212,7 @@ def serving_api(
             callers = Callers(chosen.api_url, Installations(chosen))
             parts = ApiParts(callers, store, ApiAnswers(chosen, pool, **(times or {})), "s" * 32)
             app.router.routes.extend(WebApi(chosen, parts, ServiceMetrics(), **limits).routes)
-            await pool.tried()
+            await pool.wait_until_tried()
             ready.set()
             await over.wait()
 

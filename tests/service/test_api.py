@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -16,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from hunkwise.service.api_access import Caller, session_id
+from hunkwise.service.api import MAX_RUNNING
+from hunkwise.service.api_access import AT_ONCE, Caller, session_id
 from hunkwise.service.process import ListenAddress, ProcessParts, run_service
 from hunkwise.service.settings import read_service_settings
 from tests.end_to_end.world import wait_until
 from tests.fakes.github_app import APP_ID, key_pair
+from tests.fakes.http_server import free_port
 from tests.fakes.model_script import Answer, ToolCall, always, turns
 from tests.fakes_contract.cli import RealCli
 from tests.service.api_world import (
@@ -39,7 +42,6 @@ from tests.service.api_world import (
     until_in_flight,
 )
 from tests.service.postgres import Postgres
-from tests.service.test_serve import free_port
 
 
 @pytest.fixture(scope="module")
@@ -305,6 +307,8 @@ def test_the_process_serves_the_api_by_its_settings(
         parts = ProcessParts(web=ListenAddress("127.0.0.1", port))
         running = asyncio.create_task(run_service(read_service_settings(environ), parts, environ))
         replies = await asyncio.to_thread(talk)
+        everyone = threading.Barrier(MAX_RUNNING + AT_ONCE)  # each with a request to GitHub that takes long
+        await asyncio.gather(*(asyncio.to_thread(everyone.wait, 5) for _ in range(everyone.parties)))
         os.kill(os.getpid(), signal.SIGTERM)
         await running
         return replies

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.service.installation import Installations
-from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner
+from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner, MirrorPort
 from hunkwise.service.queue import JobResult
 from tests.end_to_end.world import LINE
 from tests.fakes.enterprise_server import HOST, enterprise_server
@@ -97,13 +99,18 @@ def _noting(world: ServiceWorld, environs: dict[str, str], script: Script) -> Sc
     return answer
 
 
-def test_a_cancelled_job_ends_its_step_and_posts_nothing(world: ServiceWorld) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_cancelled_job_ends_its_step_and_posts_nothing(world: ServiceWorld, begun: bool) -> None:
     world.model.script = always(Answer(delay=60))
 
     async def main() -> None:
         job = asyncio.create_task(world.runner().run(1, review_of()))
-        await until(lambda: world.model.in_flight == 1)
-        assert world.processes()
+        if begun:
+            await until(lambda: world.model.in_flight == 1)
+            assert world.processes()
+        else:
+            while not any(world.jobs.glob("*")):  # noqa: ASYNC110  # as soon as its folder is there
+                await asyncio.sleep(0)
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
@@ -148,20 +155,59 @@ def test_a_job_asks_again_for_a_token_only_while_github_does_not_answer(
     assert not world.jobs.exists()
 
 
-class _NoMirrors:
+class _SlowMirrors:
+    """Gives mirrors once `come` is set."""
+
+    def __init__(self, folder: Path) -> None:
+        self.come = threading.Event()
+        self.begun: list[int] = []
+        self.released: list[Path] = []
+        self._folder = folder
+
     def prepare(self, repository: str, number: int, token: str) -> Path | None:
-        return None
+        self.begun.append(number)
+        self.come.wait(10)
+        return self._folder
 
     def release(self, mirror: Path) -> None:
-        raise AssertionError("none was given")
+        self.released.append(mirror)
 
 
-@pytest.mark.parametrize("last", [10, MESSAGE])
+def _with_program(world: ServiceWorld, program: str, mirrors: MirrorPort, **more: Any) -> JobRunner:
+    """Returns what runs jobs whose steps are this program."""
+    folder = world.folder / "program" / "hunkwise"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "__main__.py").write_text(program)
+    environ = {**world.environ(), "PYTHONPATH": str(folder.parent)}
+    return JobRunner(world.settings(), Installations(world.settings()), mirrors, environ, **more)
+
+
+def test_slow_mirrors_keep_no_job_waiting_and_are_released(world: ServiceWorld) -> None:
+    mirrors = _SlowMirrors(world.folder)
+    parallel = world.settings().parallel
+
+    async def main() -> list[JobResult]:
+        program = "import os; raise SystemExit('GITHUB_WORKSPACE' in os.environ)"
+        runner = _with_program(world, program, mirrors, mirror_seconds=0.2)
+        jobs = [runner.run(number, review_of()) for number in range(2 * parallel)]
+        running = asyncio.gather(*jobs)
+        await asyncio.to_thread(lambda: None)
+        results = await running
+        mirrors.come.set()
+        await until(lambda: len(mirrors.released) == len(mirrors.begun))
+        return [*results, await runner.run(1, review_of())]
+
+    *without, last = asyncio.run(main())
+    assert [result.exit_code for result in without] == [0] * 2 * parallel
+    assert last.exit_code == 1
+    assert len(mirrors.begun) == parallel + 1
+
+
+@pytest.mark.parametrize("last", [10, MESSAGE - 10, MESSAGE])
 def test_of_a_long_log_the_end_is_kept_without_secrets(world: ServiceWorld, last: int) -> None:
-    program = world.folder / "program" / "hunkwise"
-    program.mkdir(parents=True)
-    (program / "__init__.py").touch()
-    (program / "__main__.py").write_text(
+    shown: list[str] = []
+    program = (
         "import os\n"
         f"print('x' * {MAX_LINE + 1})\n"
         f"for number in range({LOG_LINES + 5}): print(f'line {{number:03d}}', '-' * 90)\n"
@@ -169,20 +215,19 @@ def test_of_a_long_log_the_end_is_kept_without_secrets(world: ServiceWorld, last
         f"print('y' * {last})\n"
         "raise SystemExit(3)\n"
     )
-    shown: list[str] = []
-    environ = {**world.environ(), "PYTHONPATH": str(program.parent)}
-    tokens = Installations(world.settings())
-    runner = JobRunner(world.settings(), tokens, _NoMirrors(), environ, lambda _job, line: shown.append(line))
+    mirrors = _SlowMirrors(world.folder)
+    mirrors.come.set()
+    runner = _with_program(world, program, mirrors, progress=lambda _job, line: shown.append(line))
     result = asyncio.run(runner.run(1, review_of()))
     assert result.exit_code == 3
     kept = result.message.splitlines()
-    assert (len(kept), kept[-1]) == (LOG_LINES if last == 10 else 1, "y" * last)
+    assert (len(kept), kept[-1]) == ({10: LOG_LINES, MESSAGE: 1}.get(last, 2), "y" * last)
     assert max(map(len, shown)) < MAX_LINE
     lines = [line[:8] for line in shown if line.startswith("line ")]
     assert lines == [f"line {number:03d}" for number in range(LOG_LINES + 5)]
-    assert shown[-2].startswith("the token ")
+    assert shown[-2] == "the token ***"
     (token,) = world.app.tokens
-    assert token.text not in shown[-2] + result.message
+    assert token.text[-9:] not in shown[-2] + result.message
 
 
 def test_a_job_beyond_its_time_limit_is_ended_and_says_so(world: ServiceWorld) -> None:

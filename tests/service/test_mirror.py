@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,18 @@ def test_jobs_of_one_repository_fetch_one_after_another(world: AppWorld) -> None
     assert len(set(places)) == 1
     assert places[0] is not None
     assert Git(places[0]).has(head)
+
+
+class _Commits:
+    def shas(self, repository: str, number: int, token: str) -> tuple[str, ...]:
+        return "a" * 40, "b" * 40
+
+
+def test_a_fetch_from_a_server_that_hangs_ends_with_the_process(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(2) as threads:
+        silent.settimeout(10)
+        own = Mirrors(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", PLENTY, _Commits())
+        fetching = [threads.submit(own.prepare, "octo/first", 1, "token") for _ in range(2)]
+        with closing(silent.accept()[0]):
+            own.stop()
+            assert [one.result(10) for one in fetching] == [None, None]

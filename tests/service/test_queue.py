@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,12 +11,12 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from hunkwise.errors import Error
+from hunkwise.errors import Error, SettingsError
 from hunkwise.service.database import QueueError
 from hunkwise.service.queue import JobQueue, JobRequest, JobResult
-from hunkwise.service.records import PROGRESS_LINE, JobRecords
+from hunkwise.service.records import PROGRESS_LINE, JobRecord, JobRecords
 from tests.service.postgres import Postgres
-from tests.service.workers import Pulls, idle, review, until, working
+from tests.service.workers import HEARTBEAT, Pulls, idle, review, until, working
 
 
 def test_a_job_is_run_and_recorded_whatever_its_payload_holds(database: str) -> None:
@@ -285,6 +286,53 @@ def test_what_is_wrong_with_a_database_is_reported(postgres: Postgres, database:
     assert set(untouched) == {"The database has no tables of hunkwise. Run `hunkwise service migrate` once."}
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres//user:Canary@host/name",
+        "mysql://user:Canary@host/name",
+        "postgresql://user:a@Canary@host/name",
+        "postgresql://user:Canary/a@host/name",
+        "postgresql://user:Canary a@host/name",
+        "postgresql://user:Canary%a@host/name",
+        "postgresql://user:Canary@host/name?unknown=1",
+        "host=localhost password=a Canary",
+        "Canary",
+    ],
+)
+def test_a_malformed_address_is_reported_without_its_password(url: str) -> None:
+    async def connect() -> None:
+        async with JobQueue(url).opened():
+            raise AssertionError
+
+    with pytest.raises(SettingsError, match="HUNKWISE_DATABASE_URL is no address") as raised:
+        asyncio.run(connect())
+    assert "Canary" not in str(raised.value)
+
+
+def test_a_job_that_fails_in_any_way_is_recorded(database: str) -> None:
+    failures = {1: OSError(errno.ENOSPC, "full"), 2: KeyError("untrusted"), 3: Error("GitHub is gone.")}
+
+    async def run(_number: int, job: JobRequest) -> JobResult:
+        raise failures[job.number]
+
+    async def main() -> dict[int, JobRecord]:
+        async with JobQueue(database, run).opened() as queue:
+            working = asyncio.create_task(queue.work(4, heartbeat=HEARTBEAT))
+            for number in failures:
+                await queue.request(review(number))
+            await idle(queue)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            return {record.number: record for record in await JobRecords(queue).finished()}
+
+    records = asyncio.run(main())
+    assert {(record.status, record.exit_code) for record in records.values()} == {("failure", 3)}
+    assert records[1].message.startswith("The disk is full.")
+    assert records[2].message.startswith("KeyError: a fault of hunkwise's own")
+    assert records[3].message == "GitHub is gone."
+
+
 def test_a_database_without_an_encoding_has_texts_too(postgres: Postgres) -> None:
     """As the server's `initdb` makes it where no locale is set."""
     url = postgres.empty_database("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
@@ -319,7 +367,11 @@ def test_what_is_older_than_a_month_is_deleted(database: str) -> None:
                 await idle(queue)
                 if number == 1:
                     _age_everything(database, days=31)
+            await queue.query(
+                "INSERT INTO hunkwise_api_users VALUES (1, now(), 1), (2, now() - interval '31 days', 1) RETURNING id"
+            )
             await queue.forget()
+            assert await queue.query("SELECT id FROM hunkwise_api_users") == [{"id": 1}]
             assert [job.number for job in await JobRecords(queue).finished()] == [2]
             (row,) = await JobRecords(queue).cost_by_day()
             assert (row["repository"], row["jobs"], row["calls"], row["credits"]) == ("octo/repo", 1, 3, 0.5)

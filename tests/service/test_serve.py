@@ -22,6 +22,7 @@ from hunkwise.service.records import JobRecords
 from tests.end_to_end.world import wait_until
 from tests.fakes.command_line import ROOT, Printed, run
 from tests.fakes.github_app import INSTALLATION
+from tests.fakes.http_server import free_port
 from tests.fakes.model_script import Answer, always
 from tests.service.postgres import Postgres
 from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
@@ -35,11 +36,6 @@ PUSH = pull_request("synchronize", 1, repository=REPOSITORIES[0], installation={
 def world(tmp_path: Path) -> Iterator[ServiceWorld]:
     with service_world(tmp_path) as world:
         yield world
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
@@ -221,17 +217,6 @@ def test_a_worker_without_a_copilot_cli_does_not_start(world: ServiceWorld, data
         3,
         "hunkwise: COPILOT_CLI_PATH names /nowhere, which is not a file. Correct it, or remove it so that the"
         " installed CLI is used.\n",
-    )
-
-
-@pytest.mark.parametrize("url", ["mysql://u:canary@h/d", "postgresql://u:canary@h/d?nosuch=1", "canary"])
-def test_what_is_no_address_of_a_database_is_refused_without_its_password(
-    world: ServiceWorld, url: str
-) -> None:
-    printed = command(world, url, "service", "jobs")
-    assert (printed.code, printed.errors) == (
-        2,
-        "hunkwise: HUNKWISE_DATABASE_URL must be an address such as postgresql://user@host/hunkwise.\n",
     )
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -21,20 +22,20 @@ from hunkwise.errors import ModelError, ModelKind
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.process import ProcessParts, run_service
 from hunkwise.service.queue import JobQueue
-from hunkwise.service.servers import SharedServers, drain, undo_drain, users
+from hunkwise.service.servers import SharedServers, count_users, drain, undo_drain
 from hunkwise.service.settings import read_service_settings
 from hunkwise.service.web import Web
 from tests.commands.test_servers import Server, listed, make_old, make_sessions
-from tests.copilot.json_rpc_server import json_rpc_server
-from tests.copilot.test_pool import OFFLINE, FakeServer
+from tests.copilot.json_rpc_server import FakeServer, json_rpc_server
 from tests.fakes.command_line import run
 from tests.fakes.model_script import Answer, ModelRequest
-from tests.fakes_contract.cli import RealCli, cli_binary, running_cli
+from tests.fakes_contract.cli import OFFLINE, RealCli, cli_binary, running_cli
 from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
 from tests.service.test_metrics import samples
 from tests.service.workers import idle, until
 
 ONE, TWO = "cli-1:4321", "cli-2:4321"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @asynccontextmanager
@@ -50,9 +51,9 @@ async def shared(queue: JobQueue, count: int = 1) -> AsyncIterator[list[SharedSe
         ]
 
 
-async def wait_unused(queue: JobQueue, address: str, moment: object) -> None:
+async def wait_unused(queue: JobQueue, address: str, moment: datetime) -> None:
     async with asyncio.timeout(10):
-        while await users(queue, address, moment):  # noqa: ASYNC110  # the database has no event for it
+        while await count_users(queue, address, moment):  # noqa: ASYNC110  # the database has no event for it
             await asyncio.sleep(0.01)
 
 
@@ -105,11 +106,11 @@ def test_draining_waits_for_what_began_before_in_every_process(database: str) ->
                     moment = await drain(queue, ONE)
                     await until(lambda: all(one.pool.servers[0].drained for one in (first, second)))
                     await asyncio.sleep(0.2)
-                    assert await users(queue, ONE, moment) == 2
+                    assert await count_users(queue, ONE, moment) == 2
                     async with second.use() as addresses:  # what begins later
                         assert addresses == (TWO,)
                 await asyncio.sleep(0.2)
-                assert await users(queue, ONE, moment) == 1
+                assert await count_users(queue, ONE, moment) == 1
             await wait_unused(queue, ONE, moment)
             with psycopg.connect(database, autocommit=True) as connection:
                 connection.execute(
@@ -117,7 +118,7 @@ def test_draining_waits_for_what_began_before_in_every_process(database: str) ->
                     " ('died', now() - interval '31 s', ARRAY['cli-1:4321']),"
                     " ('does not know yet', now() - interval '5 s', '{}')"
                 )
-            assert await users(queue, ONE, moment) == 1
+            assert await count_users(queue, ONE, moment) == 1
 
     asyncio.run(scenario())
 
@@ -127,8 +128,8 @@ def test_a_process_that_ends_uses_nothing(database: str) -> None:
         async with JobQueue(database).opened() as queue:
             async with shared(queue) as (servers,), servers.use():
                 await asyncio.sleep(0.2)
-                assert await users(queue, ONE, "1970-01-01") == 1
-            assert await users(queue, ONE, "1970-01-01") == 0
+                assert await count_users(queue, ONE, LONG_AGO) == 1
+            assert await count_users(queue, ONE, LONG_AGO) == 0
 
     asyncio.run(scenario())
 

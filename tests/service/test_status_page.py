@@ -1,4 +1,4 @@
-"""The status page in a real browser."""
+"""The status page: what it shows, and in a real browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.queue import JobQueue, JobRequest
-from hunkwise.service.records import JobRecords
+from hunkwise.service.records import MAX_ACTIVE, MAX_FINISHED, JobRecord, JobRecords
 from hunkwise.service.status import bars, by_repository
 from hunkwise.service.web import make_web
 from tests.service.webhook_sender import basic, serve_with, settings
@@ -81,6 +81,30 @@ def fill(database: str) -> None:
                 " outputs, message) VALUES (%s, 'review', 'acme/shop', 4, %s, %s, %s, %s, %s, %s)",
                 [number, now - timedelta(minutes=4), now, code, conclusion, outputs, message],
             )
+
+
+def test_the_newest_of_many_jobs_are_shown(database: str) -> None:
+    async def main() -> tuple[tuple[JobRecord, ...], ...]:
+        async with JobQueue(database).opened() as queue:
+            await queue.request(JobRequest("review", "acme/shop", 9, "pull_request", {}, 5))
+            with psycopg.connect(database, autocommit=True) as connection:
+                connection.execute(
+                    "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+                    " SELECT queue_name, task_name, args FROM procrastinate_jobs, generate_series(1, %s)",
+                    [MAX_ACTIVE],
+                )
+                connection.execute(
+                    "INSERT INTO hunkwise_runs (job, kind, repository, number, began, ended, exit_code, conclusion,"
+                    " outputs, message) SELECT job, 'review', 'acme/shop', 4, now(), now() + job * interval '1 s', 0,"
+                    " 'success', '{}', '' FROM generate_series(1, %s) AS job",
+                    [MAX_FINISHED + 1],
+                )
+            records = JobRecords(queue)
+            return await records.waiting_and_running(), await records.finished()
+
+    active, finished = asyncio.run(main())
+    assert len(active) == MAX_ACTIVE
+    assert [job.id for job in finished] == list(range(MAX_FINISHED + 1, 1, -1))
 
 
 def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

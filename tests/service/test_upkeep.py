@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hunkwise.errors import Error
 from hunkwise.service.installation import HookDelivery
 from hunkwise.service.queue import JobQueue
-from hunkwise.service.upkeep import missed, redeliver_missed
+from hunkwise.service.upkeep import Chore, missed_deliveries, redeliver_missed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -36,7 +37,7 @@ def attempt(number: int, guid: str, minute: float, *, ok: bool = False) -> HookD
 def test_missed_deliveries_are_those_without_an_answer(
     attempts: list[HookDelivery], expected: list[int]
 ) -> None:
-    found = missed(attempts, NOON, NOON + timedelta(minutes=10))
+    found = missed_deliveries(attempts, NOON, NOON + timedelta(minutes=10))
     assert [one.id for one in found] == expected
 
 
@@ -69,3 +70,20 @@ def test_after_a_long_outage_webhooks_are_redelivered_in_parts(database: str, mi
     # At 41 another worker looks, just after the one at 40.
     assert asyncio.run(look()) == [5, 5, 2, 0, 0]
     assert sorted(port.redelivered) == list(range(1, 13))
+
+
+def test_a_chore_is_repeated_after_any_failure() -> None:
+    failures: list[Exception] = [ValueError("an odd time"), OSError("a folder"), Error("GitHub is gone.")]
+    done: list[int] = []
+
+    async def work() -> None:
+        if failures:
+            raise failures.pop()
+        done.append(1)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Chore("Cleaning", 0.0, work).repeat(), 0.1)
+
+    asyncio.run(main())
+    assert done

@@ -20,8 +20,9 @@ from hunkwise.service.installation import HookDelivery
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.queue import JobQueue
 from hunkwise.service.upkeep import redeliver_missed
-from hunkwise.service.web import make_metrics, make_web
+from hunkwise.service.web import MAX_RECEIVED, make_metrics, make_web
 from hunkwise.service.webhooks import MAX_BODY
+from tests.end_to_end.world import wait_until
 from tests.service.postgres import Postgres
 from tests.service.webhook_sender import (
     SECRET,
@@ -37,10 +38,14 @@ from tests.service.webhook_sender import (
 
 
 @contextmanager
-def run_web(database: str, answer_seconds: float = 9.0, **changes: Any) -> Iterator[WebhookSender]:
+def run_web(
+    database: str, answer_seconds: float = 9.0, most_received: int = MAX_RECEIVED, **changes: Any
+) -> Iterator[WebhookSender]:
     """Serves the public port."""
     queue, chosen = JobQueue(database), settings(database, **changes)
-    app = make_web(chosen, queue, ServiceMetrics(), answer_seconds=answer_seconds)
+    app = make_web(
+        chosen, queue, ServiceMetrics(), answer_seconds=answer_seconds, most_received=most_received
+    )
     with serve_with(queue, ("/", app)) as sender:
         yield sender
 
@@ -162,6 +167,20 @@ def test_a_sender_that_is_slow_or_leaves_is_answered_in_time(database: str) -> N
             )
             assert connection.recv(1_000).startswith(b"HTTP/1.1 503 ")
         assert web.get("/healthz") == (200, "ok\n")
+
+
+def test_bodies_that_are_received_at_the_same_time_are_limited_together(database: str) -> None:
+    body = json.dumps(pull_request()).encode()
+    with run_web(database, most_received=len(body) + 500) as web:
+        place = urlsplit(web.url)
+        with socket.create_connection((str(place.hostname), place.port or 0), timeout=20) as held:
+            held.sendall(
+                b"POST /webhooks/github HTTP/1.1\r\nHost: a\r\nContent-Length: 502\r\n\r\n" + b"x" * 501
+            )
+            wait_until(lambda: web.send(body)[0] == 503)
+            held.sendall(b"x")
+            assert held.recv(1_000).startswith(b"HTTP/1.1 401 ")
+        assert web.send(body) == (202, {"queued": True})
 
 
 class Hooks:

@@ -32,7 +32,6 @@ from hunkwise.settings.events import (
 )
 from hunkwise.settings.github_context import RunnerEnvironment, read_environment
 from hunkwise.settings.inputs import Inputs, read_inputs
-from hunkwise.settings.parsing import host_of, port_of
 
 if TYPE_CHECKING:
     from hunkwise.commands.publish import PublishedRun
@@ -204,7 +203,7 @@ def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[
 def addresses(inputs: Inputs) -> list[Address]:
     """Returns the addresses at `copilot-url`."""
     token = inputs.copilot_connection_token
-    return [Address(host_of(url), port_of(url), token) for url in inputs.copilot_urls]
+    return [Address.parse(url, token) for url in inputs.copilot_urls]
 
 
 def credential(inputs: Inputs) -> Credential:

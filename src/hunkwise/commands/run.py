@@ -17,7 +17,7 @@ from hunkwise.commands.signals import Signals, quiet_loop
 from hunkwise.copilot.connection import (
     CopilotConnection,
     connect_sidecar,
-    not_offered,
+    not_offered_error,
     preflight,
     provider_config,
 )
@@ -206,7 +206,7 @@ async def connect_models(
 async def _offered_models(connection: CopilotConnection, settings: EvalBackend) -> ModelSource:
     offered = await preflight(connection, settings.models)
     if settings.judge is not None and settings.judge not in offered:
-        raise not_offered((settings.judge,), offered)
+        raise not_offered_error((settings.judge,), offered)
     return ModelSource(None, offered)
 
 

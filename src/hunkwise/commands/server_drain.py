@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from hunkwise.commands.messages import print_line
 from hunkwise.commands.serve import with_queue
@@ -19,10 +19,10 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
 from hunkwise.errors import Error, ModelError
 from hunkwise.service.queue import JobQueue
-from hunkwise.service.servers import drain, undo_drain, users
+from hunkwise.service.servers import count_users, drain, undo_drain
 
 _POLL_SECONDS: Final = 0.5
-_RESTART_SECONDS: Final = 120.0
+RESTART_SECONDS: Final = 120.0
 """Until a server answers after its restart."""
 
 
@@ -49,10 +49,10 @@ def _drain(address: str, environ: Mapping[str, str]) -> None:
     """Waits until nothing that began before uses the server."""
 
     async def wait(queue: JobQueue) -> None:
-        moment: Any = await drain(queue, address)
+        moment = await drain(queue, address)
         print_line(f"{address} gets no new jobs and requests.")
         before = 0
-        while number := await users(queue, address, moment):
+        while number := await count_users(queue, address, moment):
             if number != before:
                 print_line(f"{address}: waiting for {count(number, 'process')} of the service.")
             before = number
@@ -69,7 +69,7 @@ def _recycle(address: Address, command: Sequence[str], environ: Mapping[str, str
             _drain(str(address), environ)
             print_line(f"{address}: {shlex.join(words)}")
             _run(words)
-            print_line(f"{address}: version {_wait_until_up(address)}")
+            print_line(f"{address}: version {wait_until_up(address)}")
     finally:
         with_queue(environ, lambda queue: undo_drain(queue, str(address)))
 
@@ -83,7 +83,7 @@ def _run(words: Sequence[str]) -> None:
         raise Error(f"{shlex.join(words)} failed with status {ended.returncode}.", "Correct --restart.")
 
 
-def _wait_until_up(address: Address) -> str:
+def wait_until_up(address: Address, seconds: float = RESTART_SECONDS) -> str:
     """Returns the version of a server that was restarted. Raises ModelError if it does not answer in time."""
     import_sdk()
     from hunkwise.copilot.pool import connect_to
@@ -93,7 +93,7 @@ def _wait_until_up(address: Address) -> str:
         await connection.close()
         return connection.cli_version
 
-    limit = time.monotonic() + _RESTART_SECONDS
+    limit = time.monotonic() + seconds
     while True:
         try:
             return asyncio.run(version())

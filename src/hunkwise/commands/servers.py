@@ -17,20 +17,19 @@ from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
 from hunkwise.errors import Error, ModelError, SettingsError
 from hunkwise.flows.models import wait_unless
-from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 from hunkwise.settings.secret_file import read_secret_file
 
 if TYPE_CHECKING:
     from hunkwise.copilot.connection import CopilotConnection
 
-URLS: Final = "HUNKWISE_COPILOT_URLS"
+_URLS: Final = "HUNKWISE_COPILOT_URLS"
 _TOKEN_FILE: Final = "HUNKWISE_COPILOT_CONNECTION_TOKEN_FILE"  # noqa: S105  # the name of a variable
 _TOKEN: Final = "COPILOT_CONNECTION_TOKEN"  # noqa: S105  # the name of a variable
 
 
 def servers(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Runs `hunkwise servers check|clean|drain|recycle`. Raises Error."""
-    addresses = read_addresses(arguments, environ)
+    addresses = _read_addresses(arguments, environ)
     match arguments.part:
         case "check":
             return _check(addresses)
@@ -43,32 +42,32 @@ def servers(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCo
     return drain_or_recycle(addresses, arguments, environ)
 
 
-def read_addresses(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Address]:
+def _read_addresses(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Address]:
     """Returns the addresses of the command line, else those of the environment. Raises SettingsError.
 
     `drain` and `recycle` need the latter too, so that no other address is drained by mistake.
     """
     faults: list[str] = []
-    names: list[str] = list(dict.fromkeys(arguments.addresses))
-    configured = [part for part in environ.get(URLS, "").replace(",", " ").split() if part]
-    known: list[str] = []
+    token = read_secret_file(environ, _TOKEN_FILE, faults).strip() or environ.get(_TOKEN) or None
+    named = [Address.parse(name, token) for name in dict.fromkeys(arguments.addresses)]
+    configured = environ.get(_URLS, "").replace(",", " ").split()
+    known: list[Address] = []
     for part in configured:
         try:
-            known.append(parse_host_port(part))
+            known.append(Address.parse(part, token))
         except ValueError as fault:
-            faults.append(f"{URLS}: {part} {fault}.")
+            faults.append(f"{_URLS}: {part} {fault}.")
     if arguments.part in ("drain", "recycle"):
         if not configured:
-            faults.append(f"{URLS} is missing: set it as for the service.")
+            faults.append(f"{_URLS} is missing: set it as for the service.")
         else:
-            others = [name for name in names if name not in known]
-            faults += [f"{name} is none of {URLS}, which has {', '.join(known)}." for name in others]
-    elif not names and not configured:
-        faults.append(f"Name a server as HOST:PORT, or set {URLS}.")
-    token = read_secret_file(environ, _TOKEN_FILE, faults).strip() or environ.get(_TOKEN)
+            others = [one for one in named if one not in known]
+            faults += [f"{one} is none of {_URLS}, which has {', '.join(map(str, known))}." for one in others]
+    elif not named and not configured:
+        faults.append(f"Name a server as HOST:PORT, or set {_URLS}.")
     if faults:
         raise SettingsError(faults)
-    return [Address(host_of(name), port_of(name), token or None) for name in names or known]
+    return named or known
 
 
 def _check(addresses: list[Address]) -> ExitCode:
@@ -77,7 +76,7 @@ def _check(addresses: list[Address]) -> ExitCode:
     async def version(connection: CopilotConnection) -> str:
         return f"version {connection.cli_version}"
 
-    failures = ask_servers(addresses, version)
+    failures = _ask_servers(addresses, version)
     return ExitCode.GATE if failures else ExitCode.REVIEWED
 
 
@@ -92,7 +91,7 @@ def _clean(addresses: list[Address], arguments: argparse.Namespace) -> ExitCode:
         deleted = await delete_old_sessions(connection, now, arguments.older)
         return f"{count(deleted, 'session')} deleted"
 
-    failures = ask_servers(addresses, clean)
+    failures = _ask_servers(addresses, clean)
     if arguments.home:
         home = Path(arguments.home)
         if not (home / "session-state").is_dir():
@@ -105,7 +104,7 @@ def _clean(addresses: list[Address], arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.REVIEWED
 
 
-def ask_servers(
+def _ask_servers(
     addresses: list[Address], ask: Callable[[CopilotConnection], Awaitable[str]]
 ) -> list[ModelError]:
     """Connects to all servers at once, and prints a line for each: what `ask` returns, or its error.

@@ -20,7 +20,7 @@ from copilot.session_events import (
 )
 
 from hunkwise.copilot.connection import CopilotConnection
-from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, sdk_error
 from hunkwise.copilot.pool import ServerPool
 from hunkwise.copilot.session import Copilot, ModelSource
 from hunkwise.domain.model import Deadline, Question
@@ -89,18 +89,18 @@ class ChatModel:
         deadline: Deadline,
         *,
         next_prompt: str,
-        offered: tuple[str, ...] | None = None,
-        progress: Callable[[ChatEvent], None] = lambda _event: None,
+        offered: tuple[str, ...] | None,
+        progress: Callable[[ChatEvent], None],
     ) -> None:
         """`message`: what the history shows; `next_prompt`: what the model is sent where the session has a history,
         instead of the question's prompt. `offered`: see ModelSource. `progress` is called in the event loop.
         """
         source = ModelSource(offered=offered, github_token=chat.github_token)
         self._pool = pool
-        self._server = pool.home(chat.id)
+        self._server = pool.server_of(chat.id)
         self._session = _ChatSession(chat, message.text, next_prompt, progress)
-        self._home = Copilot(_HomeServer(pool, chat.id), source, code, deadline, self._session)
-        self._elsewhere = Copilot(pool, source, code, deadline)
+        self._in_chat = Copilot(_ServerOfChat(pool, chat.id), source, code, deadline, self._session)
+        self._without_history = Copilot(pool, source, code, deadline)
         self.kept = True
         """Whether the history has the last question."""
 
@@ -112,25 +112,25 @@ class ChatModel:
     @property
     def spent(self) -> Mapping[str, Usage]:
         """The usage by purpose."""
-        spent = dict(self._home.spent)
-        for purpose, usage in self._elsewhere.spent.items():
+        spent = dict(self._in_chat.spent)
+        for purpose, usage in self._without_history.spent.items():
             spent[purpose] = spent.get(purpose, Usage()) + usage
         return spent
 
     @property
     def usage(self) -> Usage:
         """The sum over all purposes."""
-        return self._home.usage + self._elsewhere.usage
+        return self._in_chat.usage + self._without_history.usage
 
     async def ask(self, question: Question) -> None:
         """Asks the question. Raises ModelError."""
         try:
-            await self._home.ask(question)
+            await self._in_chat.ask(question)
         except ModelError as error:
             if error.kind is not ModelKind.SIDECAR or not self._is_another_up():
                 raise
             self.kept = False
-            await self._elsewhere.ask(question)
+            await self._without_history.ask(question)
 
     def _is_another_up(self) -> bool:
         others = (server for server in self._pool.servers if server is not self._server)
@@ -138,14 +138,15 @@ class ChatModel:
 
 
 @dataclass(frozen=True)
-class _HomeServer:
-    """The server of one session; see `session.ConnectionSource`."""
+class _ServerOfChat:
+    """Leases the server that has a chat; see `session.ConnectionSource`."""
 
     pool: ServerPool
-    session: str
+    chat: str
+    """Its id."""
 
     def lease(self, *, seconds: float = CALL_SECONDS) -> AbstractAsyncContextManager[CopilotConnection]:
-        return self.pool.lease(self.session, seconds=seconds)
+        return self.pool.lease(self.chat, seconds=seconds)
 
 
 class _ChatSession:
@@ -208,11 +209,11 @@ class _ChatSession:
 
 
 async def read_chat(
-    pool: ServerPool, chat: Chat, tool: str, *, seconds: float = CALL_SECONDS
+    pool: ServerPool, chat: Chat, tool: str, *, seconds: float
 ) -> tuple[ChatMessage, ...] | None:
     """Returns the messages of a chat, the oldest first; None if it does not exist. Raises ModelError.
 
-    `tool`: the name of the one that reports.
+    `tool`: the name of the one that reports. `seconds`: for all calls of the CLI.
     """
     async with _calling(pool, chat.id, seconds) as connection:
         try:
@@ -249,7 +250,7 @@ async def read_chat(
     return tuple(messages)
 
 
-async def delete_chat(pool: ServerPool, chat: Chat, *, seconds: float = CALL_SECONDS) -> bool:
+async def delete_chat(pool: ServerPool, chat: Chat, *, seconds: float) -> bool:
     """Deletes a chat with its history; returns whether it existed. Raises ModelError."""
     async with _calling(pool, chat.id, seconds) as connection:
         if await connection.client.get_session_metadata(chat.id) is None:
@@ -274,5 +275,5 @@ async def _calling(pool: ServerPool, session: str, seconds: float) -> AsyncItera
             raise ModelError(ModelKind.TIMEOUT, message) from error
         except SDK_ERRORS as error:
             raise (
-                connection.lost.result() if connection.lost.done() else from_sdk(error, provider=False)
+                connection.lost.result() if connection.lost.done() else sdk_error(error, provider=False)
             ) from error

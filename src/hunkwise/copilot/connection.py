@@ -18,7 +18,7 @@ from copilot._jsonrpc import ProcessExitedError
 from copilot.generated.rpc import ModelsListRequest
 from copilot.session import ProviderConfig
 
-from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, model_error, sdk_error
 from hunkwise.copilot.find_cli import CLI_VERSION, OLDEST_VERSION, SDK_VERSION, install_hint
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
@@ -260,7 +260,7 @@ class CopilotConnection:
 
 def _lost_error(reason: str) -> ModelError:
     message = f"The Copilot CLI does not answer any more ({reason})."
-    return fault(ModelKind.SIDECAR, message, provider=False)
+    return model_error(ModelKind.SIDECAR, message, provider=False)
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
@@ -283,7 +283,7 @@ async def connect(
         except (TimeoutError, *SDK_ERRORS) as error:
             reason = _reason_of(error, own=sidecar is not None)
             message = f"The Copilot CLI could not be reached: {reason}."
-            raise fault(ModelKind.SIDECAR, message, provider=False) from error
+            raise model_error(ModelKind.SIDECAR, message, provider=False) from error
         _check_version(status.version, own=sidecar is not None)
         stack.pop_all()
     connection = CopilotConnection(client, status.version, sidecar, heartbeat)
@@ -300,7 +300,7 @@ def _reason_of(error: Exception, *, own: bool) -> str:
         return "it did not accept the connection token, or got none"
     if isinstance(error, ProcessExitedError) and not own:
         return "the connection was closed; what listens there may be no Copilot CLI"
-    return text
+    return text or type(error).__name__
 
 
 async def _close(client: CopilotClient) -> None:
@@ -343,15 +343,15 @@ async def preflight(
             entries = await _list_models(connection.client, token)
     except TimeoutError as error:
         message = f"Copilot did not list its models within {seconds:.0f} seconds."
-        raise fault(ModelKind.PROVIDER, message, provider=False) from error
+        raise model_error(ModelKind.PROVIDER, message, provider=False) from error
     except SDK_ERRORS as error:
-        raise from_sdk(error, provider=False) from error
+        raise sdk_error(error, provider=False) from error
     # A model that a policy disables is still listed, and a request to it would not fail.
     offered = tuple(name for name, state in entries if state != "disabled")
     if not offered:
-        raise fault(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
+        raise model_error(ModelKind.FORBIDDEN, "Copilot offers no model to this token.", provider=False)
     if models and not any(model is None or model in offered for model in models):
-        raise not_offered(models, offered)
+        raise not_offered_error(models, offered)
     return offered
 
 
@@ -363,11 +363,11 @@ async def _list_models(client: BoundedClient, token: str) -> list[tuple[str, str
     return [(one.id, one.policy.state if one.policy else "") for one in await client.list_models()]
 
 
-def not_offered(models: Sequence[str | None], offered: Collection[str]) -> ModelError:
+def not_offered_error(models: Sequence[str | None], offered: Collection[str]) -> ModelError:
     """Returns the error for models that Copilot does not offer to this account."""
     names = " or ".join(f'"{model}"' for model in models)
     message = f"Copilot does not offer the model {names}; it offers {', '.join(sorted(offered)[:20])}."
-    return fault(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
+    return model_error(ModelKind.UNAVAILABLE_MODEL, message, provider=False)
 
 
 async def _connect_own(sidecar: Sidecar) -> CopilotConnection:

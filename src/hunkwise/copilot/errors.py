@@ -140,13 +140,13 @@ _CLI_WORDS = re.compile(
 """What the CLI adds to an error: its protocol, and variables of its own that do not apply here."""
 
 
-def fault(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
+def model_error(kind: ModelKind, message: str, *, provider: bool) -> ModelError:
     """Returns the error of that kind with its hint, which differs for Copilot and a user's provider."""
     by_source = _PROVIDER_HINTS if provider else _COPILOT_HINTS
     return ModelError(kind, message, *(by_source.get(kind) or _HINTS.get(kind, ())))
 
 
-def from_status(status: int | None, message: str, *, provider: bool) -> ModelError:
+def status_error(status: int | None, message: str, *, provider: bool) -> ModelError:
     """Returns the error for an HTTP status, or for the text of a message if the status does not determine it."""
     text = " ".join(message.split())
     if status is None:
@@ -157,7 +157,7 @@ def from_status(status: int | None, message: str, *, provider: bool) -> ModelErr
     kind, message = _kind(status, text), f"{source}{outcome}{details}"
     if kind is ModelKind.PROVIDER and status is None and _NO_CONNECTION.search(text):
         return ModelError(kind, message, *_CHECK_NETWORK[provider])
-    return fault(kind, message, provider=provider)
+    return model_error(kind, message, provider=provider)
 
 
 def _kind(status: int | None, text: str) -> ModelKind:
@@ -173,11 +173,13 @@ def _kind(status: int | None, text: str) -> ModelKind:
     return next((kind for pattern, kind in _PATTERNS if pattern.search(text)), ModelKind.PROVIDER)
 
 
-def from_sdk(error: Exception, *, provider: bool) -> ModelError:
+def sdk_error(error: Exception, *, provider: bool) -> ModelError:
     """Returns the error for an exception of the SDK."""
     if isinstance(error, ProcessExitedError) or _GONE.search(str(error)):
-        return fault(ModelKind.SIDECAR, f"The Copilot CLI is gone: {str(error)[:400]}.", provider=provider)
-    return from_status(None, str(error)[:_MAX_TEXT], provider=provider)
+        return model_error(
+            ModelKind.SIDECAR, f"The Copilot CLI is gone: {str(error)[:400]}.", provider=provider
+        )
+    return status_error(None, str(error)[:_MAX_TEXT], provider=provider)
 
 
 def _message_in(text: str) -> str:

@@ -26,7 +26,7 @@ _MAX_BYTES = 4 << 20
 _MAX_FILES = 1_000
 
 
-def carried(inherited: Mapping[str, str], folder: Path) -> dict[str, Path]:
+def copy_certificates(inherited: Mapping[str, str], folder: Path) -> dict[str, Path]:
     """Copies the certificates that the variables point to into `folder`. Returns the new path for each variable.
 
     Anything that is not a file, or is larger than 4 MiB, is skipped. Raises OSError.
@@ -186,7 +186,7 @@ class Isolation:
         os.umask(0o077)
         drop_privileges(self.uid, self.gid)
 
-    def furnish(self, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    def prepare_home(self, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
         """Gives the home to the sidecar's user, and copies the DNS configuration and the certificates.
 
         Returns the variables with the certificates' paths as the sidecar sees them. Raises OSError.
@@ -197,14 +197,14 @@ class Isolation:
         folder = home / "certificates"
         folder.mkdir()
         folder.chmod(0o755)  # owned by us, readable for the sidecar
-        variables = carried(inherited, folder)
+        variables = copy_certificates(inherited, folder)
         for path in (home, *home.iterdir()):
             if path != folder:
                 os.chown(path, self.uid, self.gid, follow_symlinks=False)
         return {name: str(self.inside(path)) for name, path in variables.items()}
 
 
-def isolation(environ: Mapping[str, str]) -> Isolation | None:
+def find_isolation(environ: Mapping[str, str]) -> Isolation | None:
     """Returns the sidecar's isolation; None outside of the image, or if we are not root, which it requires.
 
     Raises ModelError (SIDECAR) if the folder is missing.

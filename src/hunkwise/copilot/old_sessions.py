@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection
-from hunkwise.copilot.errors import SDK_ERRORS, from_sdk
+from hunkwise.copilot.errors import SDK_ERRORS, sdk_error
 from hunkwise.copilot.pool import CopilotServer
 
 OLD: Final = timedelta(hours=24)
@@ -17,8 +17,8 @@ OLD: Final = timedelta(hours=24)
 _LOCKS: Final = "session-state/.session-operation-locks"
 
 
-async def delete_old_sessions(connection: CopilotConnection, now: datetime, older: timedelta = OLD) -> int:
-    """Deletes the sessions of hunkwise that did not change for so long; returns their number.
+async def delete_old_sessions(connection: CopilotConnection, now: datetime, older: timedelta) -> int:
+    """Deletes the sessions of hunkwise that did not change for longer; returns their number.
 
     Other programs' sessions are kept. Raises ModelError.
     """
@@ -32,25 +32,25 @@ async def delete_old_sessions(connection: CopilotConnection, now: datetime, olde
         for name in old:
             await connection.client.delete_session(name)
     except SDK_ERRORS as error:
-        raise from_sdk(error, provider=False) from error
+        raise sdk_error(error, provider=False) from error
     return len(old)
 
 
-async def delete_on_all(servers: Iterable[CopilotServer], now: datetime, older: timedelta = OLD) -> int:
-    """Does the same on each server that is up."""
+async def delete_on_all(servers: Iterable[CopilotServer], now: datetime) -> int:
+    """Deletes the old sessions on each server that is up; returns their number. Raises ModelError."""
     connections = [server.connection for server in servers if server.connection is not None and server.up]
-    return sum([await delete_old_sessions(connection, now, older) for connection in connections])
+    return sum([await delete_old_sessions(connection, now, OLD) for connection in connections])
 
 
-def delete_old_locks(home: Path, now: datetime, older: timedelta = OLD) -> int:
-    """Deletes lock files of sessions in a CLI's home that are that old; returns their number.
+def delete_old_locks(home: Path, now: datetime) -> int:
+    """Deletes old lock files of sessions in a CLI's home; returns their number.
 
     The CLI leaves one for each session that was deleted.
     """
     deleted = 0
     for path in (home / _LOCKS).glob("*.lock"):
         with suppress(OSError):  # deleted meanwhile
-            if now.timestamp() - path.stat().st_mtime > older.total_seconds():
+            if now.timestamp() - path.stat().st_mtime > OLD.total_seconds():
                 path.unlink()
                 deleted += 1
     return deleted

@@ -1,4 +1,4 @@
-"""Several headless CLIs that share the questions: health, choice of one, a loss in the middle of a question."""
+"""Shares the questions among several headless CLIs: their health, and the choice of one for each question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -21,10 +21,9 @@ from hunkwise.copilot.connection import (
     connect_sidecar,
     preflight,
 )
-from hunkwise.copilot.errors import fault
+from hunkwise.copilot.errors import model_error
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.errors import ModelError, ModelKind
-from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 
 MOST_AT_ONCE: Final = 16
 """Questions that one server answers at the same time."""
@@ -80,19 +79,17 @@ class ServerPool:
         heartbeat: Heartbeat | None = None,
         most: int = MOST_AT_ONCE,
         outage: float = OUTAGE_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """See `open_pool`. `clock`: monotonic, in seconds."""
+        """See `open_pool` for the parameters."""
         self.servers = tuple(CopilotServer(address) for address in addresses)
         self._copilot = copilot
         self._heartbeat = heartbeat or (HEALTH if len(self.servers) > 1 else Heartbeat())
         self._most = most
         self.outage = outage
         """Seconds that work waits while no server is up, in all."""
-        self._clock = clock
         self._change = asyncio.Event()
         """Is set, and replaced, when a server may have become free, up or down."""
-        self._down_since: float | None = clock()
+        self._down_since: float | None = time.monotonic()
         """Since when no server can be used."""
 
     @asynccontextmanager
@@ -109,7 +106,7 @@ class ServerPool:
         is drained. A ModelError (SIDECAR) that leaves the block takes the server out of the choice until it answers
         again.
         """
-        chosen = await self._wait_for_server(key, self._clock() + seconds)
+        chosen = await self._wait_for_server(key, time.monotonic() + seconds)
         connection = chosen.connection
         assert connection is not None, "it is up"
         chosen.busy += 1
@@ -124,7 +121,7 @@ class ServerPool:
             chosen.served += 1
             self._notify()
 
-    def home(self, key: str) -> CopilotServer:
+    def server_of(self, key: str) -> CopilotServer:
         """Returns the server of a key: the one with the highest hash, so that a change of the list moves few keys."""
         return max(self.servers, key=lambda one: hashlib.sha256(f"{one.address} {key}".encode()).digest())
 
@@ -134,19 +131,19 @@ class ServerPool:
             server.drained = str(server.address) in addresses
         self._notify()
 
-    async def reached(self) -> None:
+    async def wait_until_up(self) -> None:
         """Waits until one server is up. Raises ModelError if each was tried, and none is."""
         while not any(server.up for server in self.servers):
             if all(server.error is not None for server in self.servers):
                 raise self._none_up_error()
             await self._change.wait()
 
-    async def tried(self) -> None:
-        """Waits until each server was tried once."""
+    async def wait_until_tried(self) -> None:
+        """Waits until a connection to each server was tried once."""
         while any(server.error is None and not server.up for server in self.servers):
             await self._change.wait()
 
-    async def keep(self, server: CopilotServer) -> None:
+    async def keep_connected(self, server: CopilotServer) -> None:
         """Connects to the server, and again whenever it is lost, until cancelled."""
         pause = 0.0
         try:
@@ -190,28 +187,28 @@ class ServerPool:
         if any(server.up and not server.drained for server in self.servers):
             self._down_since = None
         elif self._down_since is None:
-            self._down_since = self._clock()
+            self._down_since = time.monotonic()
         self._change.set()
         self._change = asyncio.Event()
 
     async def _wait_for_server(self, key: str, limit: float) -> CopilotServer:
-        """`limit`: on the clock. Raises ModelError."""
+        """Returns a server that is free. `limit`: by `time.monotonic`. Raises ModelError."""
         while True:
-            candidates = [self.home(key)] if key else self.servers
+            candidates = [self.server_of(key)] if key else self.servers
             able = [server for server in candidates if server.up and not server.drained]
             free = [server for server in able if server.busy < self._most]
             if free:
                 return min(free, key=lambda one: (one.busy, one.served))
             if key and not able:
                 message = f"The Copilot CLI of this session does not answer. {candidates[0].reason}"
-                raise fault(ModelKind.SIDECAR, message, provider=False)
+                raise model_error(ModelKind.SIDECAR, message, provider=False)
             ends = limit
             if not able:
-                ends = min(limit, (self._down_since or self._clock()) + self.outage)
-            if self._clock() >= ends:
+                ends = min(limit, (self._down_since or time.monotonic()) + self.outage)
+            if time.monotonic() >= ends:
                 raise self._none_up_error() if not able else _none_free_error()
             with suppress(TimeoutError):
-                async with asyncio.timeout(ends - self._clock()):
+                async with asyncio.timeout(ends - time.monotonic()):
                     await self._change.wait()
 
     def _none_up_error(self) -> ModelError:
@@ -227,7 +224,7 @@ class ServerPool:
 
 def _none_free_error() -> ModelError:
     message = "Every Copilot CLI was busy until the end of the time."
-    return fault(ModelKind.TIMEOUT, message, provider=False)
+    return model_error(ModelKind.TIMEOUT, message, provider=False)
 
 
 async def connect_to(address: Address, heartbeat: Heartbeat = HEALTH) -> CopilotConnection:
@@ -251,7 +248,7 @@ async def _probe(address: Address) -> None:
         elif not isinstance(error, TimeoutError):
             reason = (error.strerror or str(error)).rstrip(".")
         message = f"The Copilot CLI could not be reached: {reason}."
-        raise fault(ModelKind.SIDECAR, message, provider=False) from error
+        raise model_error(ModelKind.SIDECAR, message, provider=False) from error
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
@@ -259,8 +256,8 @@ async def _probe(address: Address) -> None:
 
 def parse_addresses(text: str, token: str | None) -> list[Address]:
     """Returns the addresses, host:port, in a list with commas or spaces. Raises ValueError."""
-    names = dict.fromkeys(parse_host_port(part) for part in re.split(r"[,\s]+", text) if part)
-    return [Address(host_of(name), port_of(name), token) for name in names]
+    parsed = (Address.parse(part, token) for part in re.split(r"[,\s]+", text) if part)
+    return list(dict.fromkeys(parsed))
 
 
 @asynccontextmanager
@@ -280,10 +277,10 @@ async def open_pool(
     the same time. `outage`: see OUTAGE_SECONDS.
     """
     pool = ServerPool(addresses, copilot=copilot, heartbeat=heartbeat, most=most, outage=outage)
-    tasks = [asyncio.create_task(pool.keep(server)) for server in pool.servers]
+    tasks = [asyncio.create_task(pool.keep_connected(server)) for server in pool.servers]
     try:
         if wait:
-            await pool.reached()
+            await pool.wait_until_up()
         yield pool
     finally:
         for task in tasks:

@@ -15,8 +15,8 @@ from copilot import CopilotSession
 from copilot.session import ProviderConfig
 from copilot.tools import Tool
 
-from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection, not_offered
-from hunkwise.copilot.errors import SDK_ERRORS, fault, from_sdk
+from hunkwise.copilot.connection import SESSION_PREFIX, CopilotConnection, not_offered_error
+from hunkwise.copilot.errors import SDK_ERRORS, model_error, sdk_error
 from hunkwise.copilot.tools import report_tool, repository_tools
 from hunkwise.copilot.turn import Turn
 from hunkwise.domain.model import Deadline, Question
@@ -29,15 +29,13 @@ from hunkwise.telemetry import annotate, count, span
 _QUESTION_SECONDS = 600.0
 _ABORT_SECONDS = 2.0
 _CREATE_SECONDS = 30.0
-_AGAIN = "No answer arrived. Answer the message above, and report with the tool `{tool}`."
-_NUDGE = (
+_REPEAT_REQUEST = "No answer arrived. Answer the message above, and report with the tool `{tool}`."
+_REPORT_REQUEST = (
     "You have not reported. Call the tool `{tool}` now, with all that you stand by and `done: true`; with an empty "
     "list if there is nothing. Text outside of the tool is not read."
 )
 # Otherwise each session lists the tools of GitHub's MCP server, which it may not use: 50 ms per turn.
 _NO_MCP_SERVERS = ["github-mcp-server", "githubiq"]
-
-
 _MOST_SERVERS: Final = 3
 """How often a question is asked in all, if its server is lost each time."""
 _T = TypeVar("_T")
@@ -81,7 +79,7 @@ class SessionPolicy(Protocol):
         ...
 
 
-class OneTimeSession:
+class _OneTimeSession:
     """Every question has a session of its own, which is deleted with its transcript."""
 
     async def open(self, connection: CopilotConnection, options: dict[str, Any]) -> CopilotSession:
@@ -94,7 +92,7 @@ class OneTimeSession:
         await connection.forget(session)
 
 
-_ONE_TIME = OneTimeSession()
+_ONE_TIME = _OneTimeSession()
 
 
 def _attributes(question: Question) -> dict[str, str]:
@@ -152,7 +150,7 @@ class Copilot:
         """
         offered = self._source.offered
         if offered is not None and question.model is not None and question.model not in offered:
-            raise not_offered((question.model,), offered)
+            raise not_offered_error((question.model,), offered)
         for attempt in range(1, _MOST_SERVERS + 1):
             try:
                 async with self._connections.lease(seconds=self._deadline.remaining) as connection:
@@ -177,8 +175,8 @@ class Copilot:
             )
             try:
                 await self._run_turn(connection, session, turn, question.prompt)
-                for message in (_AGAIN, _NUDGE):
-                    if not report.answered() and turn.empty is (message is _AGAIN):
+                for message in (_REPEAT_REQUEST, _REPORT_REQUEST):
+                    if not report.answered() and turn.empty is (message is _REPEAT_REQUEST):
                         turn.grant()
                         await self._run_turn(connection, session, turn, message.format(tool=report.name))
             finally:
@@ -192,12 +190,12 @@ class Copilot:
                 message = (
                     "The model answered without text and without a tool call, also when it was asked again."
                 )
-                raise fault(ModelKind.PROVIDER, message, provider=self._has_provider)
+                raise model_error(ModelKind.PROVIDER, message, provider=self._has_provider)
             text = " ".join(turn.text.split())[:200]
             message = f"The model did not call the tool `{report.name}`" + (
                 f'; it said: "{text}"' if text else "."
             )
-            raise fault(ModelKind.REFUSED, message, provider=self._has_provider)
+            raise model_error(ModelKind.REFUSED, message, provider=self._has_provider)
 
     @property
     def _has_provider(self) -> bool:
@@ -254,9 +252,9 @@ class Copilot:
             if lost.done():
                 raise lost.result()
             within = f"within {limit:.0f} seconds" if limit < remaining else "before the run's deadline"
-            raise fault(ModelKind.TIMEOUT, f"{timeout_message} {within}.", provider=self._has_provider)
+            raise model_error(ModelKind.TIMEOUT, f"{timeout_message} {within}.", provider=self._has_provider)
         except SDK_ERRORS as error:
-            raise lost.result() if lost.done() else from_sdk(error, provider=self._has_provider) from error
+            raise lost.result() if lost.done() else sdk_error(error, provider=self._has_provider) from error
         finally:
             task.cancel()
 

@@ -25,11 +25,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hunkwise.copilot.find_cli import CliCommand, install_hint
-from hunkwise.copilot.isolation import Credential, Isolation, isolation, isolation_error, sidecar_environment
+from hunkwise.copilot.isolation import (
+    Credential,
+    Isolation,
+    find_isolation,
+    isolation_error,
+    sidecar_environment,
+)
 from hunkwise.copilot.procfs import end_stragglers, end_user, listens, listens_as
 from hunkwise.domain.model import Deadline
 from hunkwise.errors import ModelError, ModelKind
 from hunkwise.files import WIPE_SECONDS, PrivateFolder
+from hunkwise.settings.parsing import host_of, parse_host_port, port_of
 
 _PORT_LINE = re.compile(rb"listening on port (\d{1,5})\b")
 _LINE_BYTES = 8_192
@@ -226,7 +233,7 @@ def _create_home(isolation: Isolation | None) -> PrivateFolder:
 
 def _furnish(isolation: Isolation, home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     try:
-        return isolation.furnish(home, inherited)
+        return isolation.prepare_home(home, inherited)
     except OSError as error:
         raise isolation_error(str(error)) from error
 
@@ -288,6 +295,12 @@ class Address:
     port: int
     connection_token: str | None = field(default=None, repr=False)
 
+    @classmethod
+    def parse(cls, text: str, connection_token: str | None) -> Address:
+        """Returns the address at `host:port`. Raises ValueError, whose message continues a sentence about the text."""
+        name = parse_host_port(text)
+        return cls(host_of(name), port_of(name), connection_token)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -319,7 +332,9 @@ class Sidecar:
         Call it from the main thread: the kernel ends the CLI when the thread that started it ends.
         """
         try:
-            self._cli = spawn(self._command, self._credential, self._inherited, isolation(self._inherited))
+            self._cli = spawn(
+                self._command, self._credential, self._inherited, find_isolation(self._inherited)
+            )
         except OSError as error:
             failure = ModelError(
                 ModelKind.SIDECAR,

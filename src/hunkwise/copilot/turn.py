@@ -16,7 +16,7 @@ from copilot.session_events import (
     SessionIdleData,
 )
 
-from hunkwise.copilot.errors import fault, from_status
+from hunkwise.copilot.errors import model_error, status_error
 from hunkwise.domain.model import Budget
 from hunkwise.domain.review import Usage
 from hunkwise.errors import ModelError, ModelKind
@@ -97,14 +97,14 @@ class Turn:
             case AssistantUsageData() as usage:
                 self._add_usage(usage)
             case AssistantTurnRetryData(reason="rate_limit") if self._impatient:
-                self._end(fault(ModelKind.RATE_LIMIT, _RATE_LIMITED, provider=self._provider))
+                self._end(model_error(ModelKind.RATE_LIMIT, _RATE_LIMITED, provider=self._provider))
             case AssistantMessageData() as message:
                 self.empty = not message.content.strip() and not message.tool_requests
                 self.text = message.content[:MAX_WORDS] or self.text
             case SessionErrorData(message=text) if self.empty and _NO_ANSWER in text:
                 pass  # the turn ends when the session is idle
             case SessionErrorData() as error:
-                self._end(from_status(error.status_code, error.message[:MAX_WORDS], provider=self._provider))
+                self._end(status_error(error.status_code, error.message[:MAX_WORDS], provider=self._provider))
             case SessionIdleData():
                 self.idle = True
                 self._end(self._filter_error())
@@ -115,7 +115,7 @@ class Turn:
         """Denies every permission: no offered tool needs one."""
         if not self._budget.take_denial():
             message = "The model kept asking for what it may not do."
-            self._end(fault(ModelKind.REFUSED, message, provider=self._provider))
+            self._end(model_error(ModelKind.REFUSED, message, provider=self._provider))
         return PermissionDecisionReject(feedback="Denied: only the offered tools may be used.")
 
     def _start_call(self) -> None:
@@ -145,10 +145,12 @@ class Turn:
         if not self._filtered:
             return None
         message = "A content filter blocked the model's answer."
-        return fault(ModelKind.CONTENT_FILTER, message, provider=self._provider)
+        return model_error(ModelKind.CONTENT_FILTER, message, provider=self._provider)
 
     def _budget_error(self) -> ModelError:
-        return fault(ModelKind.BUDGET, f"The budget ran out: {self._budget.why}.", provider=self._provider)
+        return model_error(
+            ModelKind.BUDGET, f"The budget ran out: {self._budget.why}.", provider=self._provider
+        )
 
     def _end(self, error: ModelError | None) -> None:
         if self.finished.done():

@@ -18,7 +18,7 @@ from hunkwise.actions import Runner, inert
 from hunkwise.commands.backend import no_model_error, secrets_of
 from hunkwise.commands.signals import stoppable
 from hunkwise.copilot.find_cli import CLI_VERSION, SDK_VERSION, find_cli
-from hunkwise.copilot.isolation import ROOT_VARIABLE, isolation
+from hunkwise.copilot.isolation import ROOT_VARIABLE, find_isolation
 from hunkwise.copilot.isolation_probe import probe_isolation
 from hunkwise.doctor import machine
 from hunkwise.doctor.checks import (
@@ -230,7 +230,7 @@ class _Checkup:
             yield unchecked("Set apart", f"the CLI at {addresses} must be set apart by its operator")
             return
         try:
-            apart = isolation(self.environ)
+            apart = find_isolation(self.environ)
             if apart is None:
                 yield from shared_user_checks(
                     in_image=bool(self.environ.get(ROOT_VARIABLE)),

@@ -210,7 +210,7 @@ def try_running(addresses: Sequence[Address], question: CopilotQuestion) -> CliS
 
     async def query() -> CliStatus:
         async with open_pool(addresses) as pool, pool.lease() as connection:
-            await pool.tried()
+            await pool.wait_until_tried()
             unreachable = tuple(server.reason for server in pool.servers if not server.up)
             up = len(addresses) - len(unreachable)
             which = "one that runs" if len(addresses) == 1 else f"{up} of {len(addresses)} that run"

@@ -25,7 +25,7 @@ from hunkwise.service.api_access import (
     Caller,
     Callers,
     InstallationPort,
-    github_refusal,
+    refusal_error,
     session_id,
 )
 from hunkwise.service.api_answer import MAX_MESSAGE, ApiAnswers, ApiSession, Report
@@ -148,13 +148,13 @@ class WebApi:
             answer = partial(self._parts.answers.answer, session, message)
             if "text/event-stream" in request.headers.get("accept", ""):
                 return _EventStream(answer, stack.pop_all(), self._alive_seconds)
-            return await self._json(request, answer(_ignore))
+            return await self._json_response(request, answer(_ignore))
 
     async def _get(self, request: Request) -> Response:
         """Returns the history of a session."""
-        session = await self._queried(request)
+        session = await self._session_of_query(request)
         async with self._reserved(session):
-            return await self._json(request, self._history(session))
+            return await self._json_response(request, self._history(session))
 
     async def _history(self, session: ApiSession) -> dict[str, object]:
         messages = await self._parts.answers.history(session)
@@ -164,16 +164,18 @@ class WebApi:
 
     async def _delete(self, request: Request) -> Response:
         """Deletes a session."""
-        session = await self._queried(request)
+        session = await self._session_of_query(request)
         async with self._reserved(session):
             if not await self._parts.answers.delete(session):
                 raise ApiError(404, _NO_SESSION)
         return Response(status_code=204, headers=_HEADERS)
 
-    async def _json(self, request: Request, work: Coroutine[Any, Any, dict[str, object]]) -> Response:
+    async def _json_response(
+        self, request: Request, work: Coroutine[Any, Any, dict[str, object]]
+    ) -> Response:
         return JSONResponse(await _while_connected(request.receive, work), headers=_HEADERS)
 
-    async def _queried(self, request: Request) -> ApiSession:
+    async def _session_of_query(self, request: Request) -> ApiSession:
         """Returns the session that the path and the query name."""
         caller = await self._identify(request)
         number = request.query_params.get("pull_request", "0")
@@ -300,7 +302,7 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _
 
     The body must have been read.
     """
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(receive))
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -312,13 +314,13 @@ async def _while_connected(receive: Receive, work: Coroutine[Any, Any, _T]) -> _
         await asyncio.gather(working, gone, return_exceptions=True)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def _ignore(_name: str, _data: Mapping[str, object]) -> None:
-    """No event is sent with an answer in JSON."""
+    """Does nothing: with an answer in JSON no event is sent."""
 
 
 def as_api_error(error: ApiError | Error) -> ApiError:
@@ -330,7 +332,7 @@ def as_api_error(error: ApiError | Error) -> ApiError:
             _log.warning("A request to the API was not carried out: %s", error)
             return ApiError(503, "The service's database does not answer: try again later.", 10)
         case GitHubError():
-            return github_refusal(error)
+            return refusal_error(error)
         case ModelError():
             reason = f"{error.message} {_MODEL_HINT.get(error.kind, '')}".rstrip()
             return ApiError(_MODEL_STATUS.get(error.kind, 502), reason)

@@ -27,7 +27,7 @@ MAX_REMEMBERED: Final = 1_000
 """Answers that are remembered at a time."""
 MAX_REFUSED: Final = 60
 """Tokens that GitHub may refuse in a minute; until then unknown ones are not checked any more."""
-_AT_ONCE: Final = 4
+AT_ONCE: Final = 4
 """Tokens that are checked at a time."""
 _DATABASE_SECONDS: Final = 5.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]{20,1024}")
@@ -94,7 +94,7 @@ class Callers:
         self._users = _Memory[int | ApiError](clock)
         self._repositories = _Memory[int | ApiError](clock)
         self._refused: deque[float] = deque(maxlen=MAX_REFUSED)
-        self._checks = asyncio.Semaphore(_AT_ONCE)
+        self._checks = asyncio.Semaphore(AT_ONCE)
 
     async def identify(self, authorization: str) -> Caller:
         """Returns the user of the token in the header `Authorization`."""
@@ -117,20 +117,25 @@ class Callers:
         """Returns what is remembered, else what `ask` returns in a thread; refusals are remembered too."""
         found = memory.get(key)
         if found is None:
-            if len(self._refused) == MAX_REFUSED and self._refused[0] > self._clock() - 60:
-                raise ApiError(429, "Too many tokens were refused: try again in a minute.", 60)
             async with self._checks:
-                try:
-                    found = await asyncio.to_thread(ask)
-                except ApiError as refusal:
-                    if refusal.status in (401, 403, 404):
-                        # A new one: that which was raised refers to the token.
-                        memory.put(key, ApiError(refusal.status, refusal.reason))
-                        self._refused.append(self._clock())
-                    raise
-            memory.put(key, found)
+                # Meanwhile others may have asked the same, or were refused.
+                found = memory.get(key) or await self._check(memory, key, ask)
         if isinstance(found, ApiError):
             raise ApiError(found.status, found.reason)
+        return found
+
+    async def _check(self, memory: _Memory[int | ApiError], key: str, ask: Callable[[], int]) -> int:
+        if len(self._refused) == MAX_REFUSED and self._refused[0] > self._clock() - 60:
+            raise ApiError(429, "Too many tokens were refused: try again in a minute.", 60)
+        try:
+            found = await asyncio.to_thread(ask)
+        except ApiError as refusal:
+            if refusal.status in (401, 403, 404):
+                # A new one: that which was raised refers to the token.
+                memory.put(key, ApiError(refusal.status, refusal.reason))
+                self._refused.append(self._clock())
+            raise
+        memory.put(key, found)
         return found
 
     def _user(self, token: str) -> int:
@@ -140,7 +145,7 @@ class Callers:
         except GitHubError as error:
             if error.kind is GitHubErrorKind.AUTHENTICATION:
                 raise ApiError(401, "GitHub does not accept this token.") from error
-            raise github_refusal(error) from error
+            raise refusal_error(error) from error
 
     def _repository(self, token: str, name: str) -> int:
         try:
@@ -151,7 +156,7 @@ class Callers:
         except GitHubError as error:
             if error.kind is GitHubErrorKind.NOT_FOUND:
                 raise ApiError(404, f"There is no repository {name} that this token may read.") from error
-            raise github_refusal(error) from error
+            raise refusal_error(error) from error
         return found
 
     def _connection(self, token: str) -> GitHubConnection:
@@ -171,7 +176,7 @@ _STATUS: Final = {
 }
 
 
-def github_refusal(error: GitHubError) -> ApiError:
+def refusal_error(error: GitHubError) -> ApiError:
     """Returns what the caller gets if GitHub refuses a request with the caller's token."""
     return ApiError(_STATUS.get(error.kind, 502), error.message)
 

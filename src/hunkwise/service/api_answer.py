@@ -128,10 +128,10 @@ class ApiAnswers:
                 Deadline(time.monotonic() + self._seconds + _ABORT_SECONDS, time.monotonic),
                 next_prompt=_next_prompt(message, request.snapshot.pull_request.head_sha),
                 offered=offered,
-                progress=AnswerEvents(report, lambda text: self._shown(text, "", "", scan)).handle,
+                progress=AnswerEvents(report, lambda text: self._render(text, "", "", scan)).handle,
             )
             found = await answer(request, model, asyncio.Event(), seconds=self._seconds)
-        content = self._shown(found.text, found.suggestion, found.why_none, scan)
+        content = self._render(found.text, found.suggestion, found.why_none, scan)
         return {"session": session.name, "content": content, "resumed": model.resumed, "kept": model.kept}
 
     async def history(self, session: ApiSession) -> list[dict[str, str]] | None:
@@ -143,7 +143,7 @@ class ApiAnswers:
         return [
             {
                 "role": role,
-                "content": scan.redacted(text) if role == USER else self._shown(text, "", "", scan),
+                "content": scan.redacted(text) if role == USER else self._render(text, "", "", scan),
             }
             for role, text in history_entries(messages)
         ]
@@ -152,7 +152,7 @@ class ApiAnswers:
         """Deletes a session; returns whether it existed."""
         return await delete_chat(self._pool, session.chat, seconds=self._call_seconds)
 
-    def _shown(self, text: str, suggestion: str, why_none: str, scan: SecretScan) -> str:
+    def _render(self, text: str, suggestion: str, why_none: str, scan: SecretScan) -> str:
         return scan.redacted(answer_body(text, suggestion, why_none, server_url=self._settings.server_url))
 
     def _read(self, github: GitHub, session: ApiSession, message: str) -> AnswerRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import subprocess
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -22,7 +24,6 @@ Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 ConnectionPool: TypeAlias = AsyncConnectionPool[Connection]
 RETRY_SECONDS: Final = 1.0
 _CONNECTIONS: Final = 8
-_NO_ADDRESS: Final = "HUNKWISE_DATABASE_URL must be an address such as postgresql://user@host/hunkwise."
 _log = logging.getLogger(__name__)
 
 
@@ -33,10 +34,11 @@ class QueueError(Error):
 @asynccontextmanager
 async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIterator[ConnectionPool]:
     """Yields connections to the database, which are renewed after an outage. Raises QueueError if there is none, and
-    SettingsError if that is no address.
+    SettingsError if the address is malformed.
 
     `wait`: seconds that each use of a connection waits for one; `size`: the most connections at a time.
     """
+    _check_url(url)
     pool = AsyncConnectionPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
@@ -50,15 +52,29 @@ async def connected(url: str, wait: float, size: int = _CONNECTIONS) -> AsyncIte
         open=False,
     )
     with translated():
-        try:  # the pool would try for long, and not say why it fails
-            await (await psycopg.AsyncConnection.connect(url)).close()
-        except psycopg.ProgrammingError as error:  # its text has the whole address, with a password
-            raise SettingsError([_NO_ADDRESS]) from error
+        # The pool would try for long, and not say why it fails.
+        await (await psycopg.AsyncConnection.connect(url)).close()
         await pool.open()
     try:
         yield pool
     finally:
         await pool.close()
+
+
+def _check_url(url: str) -> None:
+    """Raises SettingsError for an address whose errors would show parts of its password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = {"port": "malformed"}
+    port, host = str(parts.get("port") or ""), str(parts.get("host") or "")
+    if "@" in host or not re.fullmatch("[0-9,]*", port):
+        raise SettingsError(
+            [
+                "HUNKWISE_DATABASE_URL is no address of a PostgreSQL, such as postgresql://user@host/hunkwise."
+                " Special characters of a password must be written as in URLs: %40 for @, %2F for /, %25 for %."
+            ]
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -28,6 +29,8 @@ JOB_SECONDS: Final = MAX_DEADLINE * 60
 """Time limit of a step: its token is valid for an hour."""
 END_SECONDS: Final = 15.0
 """Seconds that a step has to end after SIGTERM, in which it publishes what it found."""
+MIRROR_SECONDS: Final = 150.0
+"""That a job waits for its mirror; after that it reads over the API."""
 TOKEN_PAUSES: Final = (5.0, 15.0, 30.0, 60.0, 120.0, *[300.0] * 10)
 """Seconds between attempts to get a token while GitHub does not answer: almost an hour in all."""
 _LAST_OUTPUT_SECONDS: Final = 2.0
@@ -90,10 +93,12 @@ class JobRunner:
         servers: ServersPort | None = None,
         seconds: float = JOB_SECONDS,
         pauses: Sequence[float] = TOKEN_PAUSES,
+        mirror_seconds: float = MIRROR_SECONDS,
     ) -> None:
         """`progress` is called with the number of a job and each line of its log. `seconds`: of one step.
 
         `servers`: None if no Copilot CLIs run already. `pauses`: seconds between two attempts to get a token.
+        `mirror_seconds`: see MIRROR_SECONDS.
         """
         self._settings = settings
         self._tokens = tokens
@@ -103,6 +108,9 @@ class JobRunner:
         self._servers = servers
         self._seconds = seconds
         self._pauses = pauses
+        self._mirror_seconds = mirror_seconds
+        # Threads of their own: fetches can take all of them, and nothing else is to wait for that.
+        self._mirror_threads = ThreadPoolExecutor(settings.parallel, "mirror")
 
     async def run(self, number: int, job: JobRequest) -> JobResult:
         """Runs the step to its end. Raises GitHubError if there is no token. If cancelled, it ends the step first.
@@ -116,11 +124,13 @@ class JobRunner:
     async def _run_on(
         self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
     ) -> JobResult:
-        """`addresses`: of the Copilot CLIs that answer; empty if the step starts one, or none is needed."""
+        """Runs the step. `addresses`: of the Copilot CLIs that it may use; empty if it starts one, or needs none."""
         async with self._mirror(job, tokens.github) as mirror:
             jobs = self._settings.data / "jobs"
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = await asyncio.to_thread(PrivateFolder, _FOLDER_PREFIX, jobs)
+            folder = PrivateFolder(
+                _FOLDER_PREFIX, jobs
+            )  # not in a thread, which a cancelled job would leave alone
             try:
                 environment = self._environment(job, tokens, mirror, folder.path)
                 if addresses:
@@ -152,15 +162,19 @@ class JobRunner:
 
     @asynccontextmanager
     async def _mirror(self, job: JobRequest, token: str) -> AsyncIterator[Path | None]:
-        preparing = asyncio.ensure_future(
-            asyncio.to_thread(self._mirrors.prepare, job.repository, job.number, token)
-        )
+        """Waits for a limited time: a slow repository, or one that is pushed to again and again, has all threads."""
+        preparing = self._mirror_threads.submit(self._mirrors.prepare, job.repository, job.number, token)
         try:
-            yield await asyncio.shield(preparing)
+            mirror = None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._mirror_seconds):
+                    mirror = await asyncio.wrap_future(preparing)
+            yield mirror
         finally:  # a thread cannot be cancelled: the mirror is released once it is there
+            preparing.cancel()
             preparing.add_done_callback(self._release)
 
-    def _release(self, preparing: asyncio.Future[Path | None]) -> None:
+    def _release(self, preparing: Future[Path | None]) -> None:
         if not preparing.cancelled() and preparing.exception() is None and (mirror := preparing.result()):
             self._mirrors.release(mirror)
 
@@ -187,16 +201,15 @@ class JobRunner:
             self._follow(process, log, lambda line: self._progress(number, scan.redacted(line)))
         )
         try:
-            await _ended(process, self._seconds)
+            await _wait_for_end(process, self._seconds)
         finally:
             await _end(process)
             await asyncio.wait([following], timeout=_LAST_OUTPUT_SECONDS)
             following.cancel()
         outputs = read_outputs((folder / "output").read_text("utf-8", "replace"))
-        message = "" if process.returncode == 0 else "\n".join(log)[-MESSAGE:]
-        return JobResult(
-            process.returncode or 0, outputs.get("conclusion", ""), outputs, scan.redacted(message)
-        )
+        # Searched before it is cut: a part of a secret would not be found.
+        message = "" if process.returncode == 0 else scan.redacted("\n".join(log))[-MESSAGE:]
+        return JobResult(process.returncode or 0, outputs.get("conclusion", ""), outputs, message)
 
     @staticmethod
     async def _follow(
@@ -259,14 +272,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            await _ended(process, END_SECONDS)
+            await _wait_for_end(process, END_SECONDS)
     finally:  # also if it is cancelled again meanwhile
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
-async def _ended(process: asyncio.subprocess.Process, seconds: float) -> None:
+async def _wait_for_end(process: asyncio.subprocess.Process, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await process.wait()

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import shutil
+import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Final, Protocol
 
 from hunkwise.certificates import git_variables
 from hunkwise.errors import Error, RepositoryError
-from hunkwise.repository.git_process import call, environment
+from hunkwise.repository.git_process import call, environment, kill
 
 DEPTH: Final = 50
 """Commits before a base or a head that are fetched: enough for most merge bases; the API has the others."""
@@ -59,6 +60,8 @@ class Mirrors:
         self._leases: defaultdict[Path, list[int]] = defaultdict(list)
         """Open files with a shared lock, by mirror."""
         self._lock = threading.Lock()
+        self._fetching: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
 
     def prepare(self, repository: str, number: int, token: str) -> Path | None:
         """Fetches the base and the head of pull request `number`, or for 0 the default branch with its history.
@@ -87,6 +90,12 @@ class Mirrors:
         """Ends one use of a mirror."""
         with self._lock:
             os.close(self._leases[mirror].pop())
+
+    def stop(self) -> None:
+        """Ends all fetches, for the end of the process: `prepare` then returns None."""
+        self._stopped = True
+        for process in tuple(self._fetching):
+            kill(process)
 
     def trim(self) -> int:
         """Deletes unused mirrors beyond the limit, and those that are to be made anew; returns their number."""
@@ -144,7 +153,9 @@ class Mirrors:
         for index, (name, value) in enumerate(settings.items(), first):
             env |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
         env["GIT_CONFIG_COUNT"] = str(first + len(settings))
-        answer = call(arguments, env, limit=_OUTPUT, timeout=_SECONDS)
+        if self._stopped:
+            raise RepositoryError("this process ends")
+        answer = call(arguments, env, limit=_OUTPUT, timeout=_SECONDS, running=self._fetching)
         if answer.code != 0:
             raise RepositoryError(f"git {arguments[0]} ended with {answer.code}: {answer.complaint}")
 
@@ -167,7 +178,7 @@ def _locked(place: Path, kind: str) -> Iterator[None]:
 
 @contextmanager
 def _unused(place: Path) -> Iterator[bool]:
-    """Whether no job uses the mirror; during the block none begins to."""
+    """Yields whether no job uses the mirror; during the block none begins to."""
     file = _open_lock(place, "use")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,16 +12,19 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hunkwise.errors import Error, SettingsError
+from hunkwise.errors import SettingsError
 from hunkwise.service.database import no_tables_error, start_embedded
 from hunkwise.service.installation import Installations
 from hunkwise.service.job import JobRunner
@@ -35,6 +38,7 @@ from hunkwise.service.queue import (
     JobQueue,
     JobRequest,
     JobResult,
+    failed_job,
 )
 from hunkwise.service.records import JobRecords
 from hunkwise.service.servers import SharedServers
@@ -50,6 +54,10 @@ _LOGGERS: Final = {
 }
 PROGRESS_EVERY: Final = 2.0
 """Seconds after which the progress of jobs is stored, for the status page of any process."""
+CLIENT_SECONDS: Final = 20.0
+"""That a client has for the head of a request, and that it may leave an answer unread."""
+_THREADS: Final = 128
+"""That wait for GitHub and files at a time: of jobs, of which there are 64 at most, and of requests to the API."""
 _WEB_SECONDS: Final = 10
 """Seconds that requests in flight have at a shutdown."""
 _log = logging.getLogger(__name__)
@@ -86,6 +94,8 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
     at the start.
     """
     url = settings.database_url or start_embedded(settings.data)
+    # Python's default is 6 on two cores: slow answers of GitHub to some would keep all others waiting.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "service"))
     metrics = ServiceMetrics()
     async with AsyncExitStack() as stack:
         queue = await stack.enter_async_context(JobQueue(url).opened())
@@ -103,7 +113,7 @@ async def run_service(settings: ServiceSettings, parts: ProcessParts, environ: M
             (parts.metrics, make_metrics(settings, queue, metrics, servers)),
         ):
             if address is not None:
-                ports.append((_HttpServer(app), stack.enter_context(_listener(address))))
+                ports.append((HttpServer(app), stack.enter_context(_listener(address))))
         tasks = {asyncio.create_task(server.serve(sockets=[listener])) for server, listener in ports}
         works = (
             asyncio.create_task(_work(url, settings, parts, environ, metrics, servers))
@@ -185,8 +195,8 @@ async def _work(
         began = time.monotonic()
         try:
             result = await runner.run(number, job)
-        except Error as error:
-            result = JobResult(error.exit_code, "failure", message=str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the job is recorded
+            result = failed_job(error)
         finally:
             progress.pop(number, None)
         seconds = time.monotonic() - began
@@ -227,15 +237,62 @@ async def _work(
                 task.cancel()
             working.cancel()
             await asyncio.gather(working, *repeated, return_exceptions=True)
+            mirrors.stop()
 
 
-class _HttpServer(uvicorn.Server):
+class _HttpConnection(H11Protocol):
+    """A connection that is closed if its client sends no whole head of a request, or reads no answer, for a time.
+
+    uvicorn waits for both without end. The handlers have time limits for bodies.
+    """
+
+    def __init__(self, client_seconds: float, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._client_seconds = client_seconds
+        self._limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._watch()
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        self._watch()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch()
+
+    def _watch(self) -> None:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self not in self.connections or (answering and not self.flow.write_paused):
+            if self._limit is not None:
+                self._limit.cancel()
+            self._limit = None
+        elif self._limit is None:
+            self._limit = self.loop.call_later(self._client_seconds, self.transport.abort)
+
+
+class HttpServer(uvicorn.Server):
     """Serves an application; the process handles signals."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, client_seconds: float = CLIENT_SECONDS) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=partial(_HttpConnection, client_seconds),  # type: ignore[arg-type]  # it is only called
                 lifespan="off",
                 ws="none",
                 proxy_headers=False,
@@ -258,8 +315,7 @@ def _listener(address: ListenAddress) -> Iterator[socket.socket]:
         listener = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
         # Python's own text has the names of its classes, except for a host name that is unknown.
-        is_known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno or 0) if is_known else error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         fault = f"{address.host}:{address.port} cannot be listened at: {reason.partition(' (')[0]}."
         raise SettingsError([f"{fault} --listen and --metrics name other addresses."]) from error
     with listener:

@@ -20,7 +20,7 @@ from procrastinate import App, JobContext, PsycopgConnector, exceptions
 from procrastinate.connector import Notify
 from procrastinate.job_context import AbortReason
 
-from hunkwise.errors import Error
+from hunkwise.errors import Error, host_error
 from hunkwise.service.database import (
     RETRY_SECONDS,
     Connection,
@@ -92,6 +92,15 @@ class JobResult:
     outputs: dict[str, str] = field(default_factory=dict)
     message: str = ""
     """The last lines of its log, where it failed."""
+
+
+def failed_job(error: Exception) -> JobResult:
+    """Returns the result of a job that an error ended. The text of an unexpected one can be untrusted."""
+    known = error if isinstance(error, Error) else host_error(error)
+    if known is None:
+        _log.error("A job failed by a fault of hunkwise's own.", exc_info=error)
+        known = Error(f"{type(error).__name__}: a fault of hunkwise's own; the worker's log says where.")
+    return JobResult(known.exit_code, "failure", message=str(known))
 
 
 RunJob = Callable[[int, JobRequest], Awaitable[JobResult]]
@@ -261,8 +270,8 @@ class JobQueue:
                 cancelled = JobResult(_NO_RESULT, "cancelled")
                 await persist(lambda: self._record(number, request, cancelled, began))
             raise
-        except Error as error:
-            result = JobResult(error.exit_code, "failure", message=str(error))
+        except Exception as error:  # noqa: BLE001  # as in `process`
+            result = failed_job(error)
         await persist(lambda: self._record(number, request, result, began))
 
     async def _record(self, number: int, request: JobRequest, result: JobResult, began: datetime) -> None:
@@ -296,12 +305,16 @@ class JobQueue:
         )
 
     async def forget(self, days: int = KEPT_DAYS) -> None:
-        """Deletes deliveries, runs and finished jobs that are older, and the progress of all that do not run."""
+        """Deletes deliveries, runs, jobs and counts of users that are older, and the progress of jobs that ended."""
         await self.query(
             "DELETE FROM hunkwise_progress WHERE job NOT IN"
             " (SELECT id FROM procrastinate_jobs WHERE status = 'doing') RETURNING job"
         )
-        for table, column in (("hunkwise_deliveries", "at"), ("hunkwise_runs", "ended")):
+        for table, column in (
+            ("hunkwise_deliveries", "at"),
+            ("hunkwise_runs", "ended"),
+            ("hunkwise_api_users", "hour"),
+        ):
             await self.query(
                 f"DELETE FROM {table} WHERE {column} < now() - make_interval(days => %(days)s) RETURNING 1 AS one",  # noqa: S608  # our own names
                 days=days,

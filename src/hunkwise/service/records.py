@@ -12,6 +12,10 @@ from hunkwise.service.queue import QUEUE, JobQueue
 
 PROGRESS_LINE: Final = 300
 """Characters of a job's last line of log that are stored."""
+MAX_ACTIVE: Final = 500
+"""Jobs that wait or run, of which the oldest are listed."""
+MAX_FINISHED: Final = 100
+"""Jobs that ended, of which the newest are listed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class JobRecords:
         self._queue = queue
 
     async def waiting_and_running(self) -> tuple[JobRecord, ...]:
-        """Returns the jobs that wait or run, the oldest first, at most 500."""
+        """Returns the jobs that wait or run, the oldest first, at most MAX_ACTIVE."""
         rows = await self._queue.query(
             "SELECT j.id, j.args->'job'->>'kind' AS kind, j.args->'job'->>'repository' AS repository,"
             " (j.args->'job'->>'number')::integer AS number, j.status::text AS status, max(e.at) AS at,"
@@ -48,8 +52,9 @@ class JobRecords:
             " FROM procrastinate_jobs j LEFT JOIN procrastinate_events e ON e.job_id = j.id"
             " LEFT JOIN hunkwise_progress p ON p.job = j.id"
             " WHERE j.status IN ('todo', 'doing') AND j.queue_name = %(queue)s"
-            " GROUP BY j.id ORDER BY j.status::text, j.id LIMIT 500",
+            " GROUP BY j.id ORDER BY j.status::text, j.id LIMIT %(most)s",
             queue=QUEUE,
+            most=MAX_ACTIVE,
         )
         return tuple(JobRecord(**row) for row in rows)
 
@@ -63,13 +68,13 @@ class JobRecords:
             lines=[storable(line[:PROGRESS_LINE]) for line in lines.values()],
         )
 
-    async def finished(self, most: int = 100) -> tuple[JobRecord, ...]:
-        """Returns the jobs that ended last, the newest first."""
+    async def finished(self) -> tuple[JobRecord, ...]:
+        """Returns the jobs that ended last, the newest first, at most MAX_FINISHED."""
         rows = await self._queue.query(
             "SELECT job AS id, kind, repository, number, coalesce(nullif(conclusion, ''), 'unknown') AS status,"
             " ended AS at, exit_code, extract(epoch FROM ended - began)::float AS seconds, outputs, message"
             " FROM hunkwise_runs ORDER BY ended DESC LIMIT %(most)s",
-            most=most,
+            most=MAX_FINISHED,
         )
         return tuple(JobRecord(**row) for row in rows)
 

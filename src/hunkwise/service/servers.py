@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from hunkwise.service.database import QueueError
 from hunkwise.service.queue import JobQueue
@@ -104,15 +105,16 @@ class SharedServers:
             _log.warning("This process was not signed off: %s", error)
 
 
-async def drain(queue: JobQueue, address: str) -> Any:
-    """Takes a server out of use for new jobs and requests; returns the moment, for `users`. Raises QueueError."""
+async def drain(queue: JobQueue, address: str) -> datetime:
+    """Takes a server out of use for new jobs and requests; returns the moment, for `count_users`. Raises QueueError."""
     async with queue.transaction() as connection:
         await connection.execute(
             "INSERT INTO hunkwise_drained (address) VALUES (%s) ON CONFLICT DO NOTHING", [address]
         )
     async with queue.transaction() as connection:
         found = await connection.execute("SELECT now() AS moment")
-        return (await found.fetchone() or {})["moment"]
+        moment: datetime = (await found.fetchone() or {})["moment"]
+        return moment
 
 
 async def undo_drain(queue: JobQueue, address: str) -> bool:
@@ -124,8 +126,11 @@ async def undo_drain(queue: JobQueue, address: str) -> bool:
         return await found.fetchone() is not None
 
 
-async def users(queue: JobQueue, address: str, moment: Any) -> int:
-    """Returns the number of processes that use the server, or may not know yet that it is drained since `moment`."""
+async def count_users(queue: JobQueue, address: str, moment: datetime) -> int:
+    """Counts the processes that use the server, or may not know yet that it is drained since `moment`.
+
+    Raises QueueError.
+    """
     async with queue.transaction() as connection:
         found = await connection.execute(
             "SELECT count(*) AS number FROM hunkwise_server_uses"

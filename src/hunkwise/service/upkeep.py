@@ -41,7 +41,9 @@ class DeliveryPort(Protocol):
         ...
 
 
-def missed(deliveries: Iterable[HookDelivery], since: datetime, until: datetime) -> list[HookDelivery]:
+def missed_deliveries(
+    deliveries: Iterable[HookDelivery], since: datetime, until: datetime
+) -> list[HookDelivery]:
     """Returns the last attempt of each delivery that failed until now, the oldest first."""
     attempts: dict[str, list[HookDelivery]] = {}
     for one in sorted(deliveries, key=lambda one: one.at):
@@ -62,7 +64,7 @@ async def redeliver_missed(
     since = datetime.fromisoformat(stored) if stored else now - _KEPT_BY_GITHUB
     if until - since < timedelta(seconds=REDELIVER_EVERY / 2):
         return 0  # another worker has just looked
-    found = missed(await asyncio.to_thread(port.deliveries, since), since, until)
+    found = missed_deliveries(await asyncio.to_thread(port.deliveries, since), since, until)
     chosen = found[:most]
     for one in chosen:
         await asyncio.to_thread(port.redeliver, one.id)
@@ -89,6 +91,8 @@ class Chore:
                     _log.info("%s: %s", self.name, done)
             except Error as error:
                 _log.warning("%s failed: %s", self.name, error)
+            except Exception:  # noqa: BLE001  # an answer of GitHub or a file that nobody expected must not end all jobs
+                _log.exception("%s failed.", self.name)
             await asyncio.sleep(self.every)
 
 
@@ -170,7 +174,7 @@ def chores(
         from hunkwise.copilot.old_sessions import delete_on_all  # loads the SDK
 
         assert servers is not None, "it is a chore only then"
-        await servers.pool.tried()  # when a worker begins
+        await servers.pool.wait_until_tried()  # when a worker begins
         return await delete_on_all(servers.pool.servers, datetime.now(UTC))
 
     return [

@@ -1,50 +1,34 @@
-"""The web process: webhooks, health, and the status page."""
+"""The web process: webhooks, health, metrics, and which routes are at which port."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hunkwise import __version__
 from hunkwise.service.database import QueueError
 from hunkwise.service.metrics import CONTENT_TYPE, ServiceMetrics
 from hunkwise.service.queue import JobQueue
 from hunkwise.service.records import JobRecords
 from hunkwise.service.servers import SharedServers
 from hunkwise.service.settings import ServiceSettings
-from hunkwise.service.status import status_values
+from hunkwise.service.status import StatusPage
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, read_webhook
 
 ANSWER_SECONDS: Final = 9.0
 """For receiving a webhook and queueing its job: GitHub waits for 10 s. Then it is redelivered; see upkeep.py."""
+MAX_RECEIVED: Final = 4 * MAX_BODY
+"""Bytes of all bodies that a process is receiving: whose they are is known at their end only."""
 READY_SECONDS: Final = 2.0
 """For the answer of /readyz."""
-_REFRESH: Final = 10
-"""Seconds after which the status page loads itself again."""
-_LOOPBACK: Final = ("127.0.0.1", "::1")
-_REFUSAL: Final = (
-    "The status page needs a password here: set HUNKWISE_PASSWORD_FILE.\n"
-    "Without one it is served at the port for metrics, to this machine only.\n"
-)
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';"
-    " base-uri 'none'; form-action 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +43,7 @@ class Web:
         *,
         servers: SharedServers | None = None,
         answer_seconds: float = ANSWER_SECONDS,
+        most_received: int = MAX_RECEIVED,
     ) -> None:
         """`servers`: None if no Copilot CLIs are shared."""
         self._settings = settings
@@ -66,6 +51,9 @@ class Web:
         self._metrics = metrics
         self._servers = servers
         self._answer_seconds = answer_seconds
+        self._most_received = most_received
+        self._received = 0
+        """Bytes of the bodies that are being received."""
         self._ready_seconds = min(answer_seconds, READY_SECONDS)
 
     async def webhook(self, request: Request) -> Response:
@@ -73,7 +61,7 @@ class Web:
         event = "unknown"
         try:
             async with asyncio.timeout(self._answer_seconds):
-                body = await _read_body(request)
+                body = await self._read_body(request)
                 webhook = read_webhook(request.headers, body, self._settings.webhook_secrets)
                 event = webhook.event
                 answer = JSONResponse({"queued": await self._deliver(webhook)}, 202)
@@ -87,6 +75,25 @@ class Web:
         self._metrics.deliveries.labels(event, str(answer.status_code)).inc()
         return answer
 
+    async def _read_body(self, request: Request) -> bytes:
+        """Returns the body. Raises WebhookError as soon as it, or all that are being received, are too large."""
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > MAX_BODY:
+            raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
+        chunks, size = [], 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._received += len(chunk)
+                if size > MAX_BODY:
+                    raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
+                if self._received > self._most_received:
+                    raise WebhookError(503, "Too much is being received: redeliver the webhook later.")
+                chunks.append(chunk)
+        finally:
+            self._received -= size
+        return b"".join(chunks)
+
     async def _deliver(self, webhook: Webhook) -> bool:
         """Returns whether the webhook is new and starts a job. Raises WebhookError and QueueError."""
         jobs = jobs_of(webhook)
@@ -96,11 +103,11 @@ class Web:
         return new and jobs.start is not None
 
     async def health(self, _request: Request) -> Response:
-        """The process answers."""
+        """Answers that the process runs."""
         return PlainTextResponse("ok\n")
 
     async def ready(self, _request: Request) -> Response:
-        """The database answers and has its tables, and one of the shared Copilot CLIs answers."""
+        """Answers whether the database has its tables, and one of the shared Copilot CLIs answers."""
         ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._ready_seconds):
@@ -111,69 +118,10 @@ class Web:
             return PlainTextResponse("No Copilot CLI at HUNKWISE_COPILOT_URLS answers.\n", 503)
         return PlainTextResponse("ready\n")
 
-    async def status(self, request: Request, *, public: bool) -> Response:
-        """The status page. `public`: at the port for webhooks, where it always needs the password."""
-        if not self._settings.password and (public or not _is_local(request)):
-            return PlainTextResponse(_REFUSAL, 403)
-        if self._settings.password and not self._has_password(request):
-            challenge = {"WWW-Authenticate": 'Basic realm="hunkwise", charset="UTF-8"'}
-            return PlainTextResponse("A password is needed.\n", 401, challenge)
-        refresh = 0 if request.query_params.get("refresh") == "off" else _REFRESH
-        try:
-            values = await status_values(JobRecords(self._queue))
-        except QueueError as error:
-            return PlainTextResponse(f"{error.message}\n", 503)
-        page = _template().render(
-            version=__version__, server_url=self._settings.server_url, refresh=refresh, **values
-        )
-        return HTMLResponse(page, headers=_HEADERS)
-
-    def _has_password(self, request: Request) -> bool:
-        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            _, _, given = base64.b64decode(encoded, validate=True).partition(b":")
-        except ValueError:
-            return False
-        return hmac.compare_digest(given, self._settings.password.encode())
-
 
 def _refusal(status: int, reason: str) -> JSONResponse:
     """Returns an answer after which the connection is closed, since the rest of the body may still be sent."""
     return JSONResponse({"error": reason}, status, {"Connection": "close"})
-
-
-def _is_local(request: Request) -> bool:
-    """Returns whether the request is from this machine, and not by a name that somebody else has let point to it."""
-    client = request.client.host if request.client is not None else ""
-    return client in _LOOPBACK and request.url.hostname in ("localhost", *_LOOPBACK)
-
-
-async def _read_body(request: Request) -> bytes:
-    """Returns the body. Raises WebhookError as soon as it is too large."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY:
-        raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise WebhookError(413, f"The body has more than {MAX_BODY:,} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("hunkwise.service", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("status.html.j2")
 
 
 def make_web(
@@ -183,15 +131,23 @@ def make_web(
     *,
     servers: SharedServers | None = None,
     answer_seconds: float = ANSWER_SECONDS,
+    most_received: int = MAX_RECEIVED,
     api: Sequence[Route] = (),
 ) -> Starlette:
     """Returns the application of the public port. Serve it while the queue is open.
 
     `api`: the routes of the web API.
     """
-    web = Web(settings, queue, metrics, servers=servers, answer_seconds=answer_seconds)
+    web = Web(
+        settings,
+        queue,
+        metrics,
+        servers=servers,
+        answer_seconds=answer_seconds,
+        most_received=most_received,
+    )
     routes = [
-        Route("/", partial(web.status, public=True)),
+        Route("/", partial(StatusPage(settings, queue).show, public=True)),
         Route("/healthz", web.health),
         Route("/readyz", web.ready),
         Route("/webhooks/github", web.webhook, methods=["POST"]),
@@ -219,7 +175,7 @@ def make_metrics(
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     routes = [
-        Route("/", partial(web.status, public=False)),
+        Route("/", partial(StatusPage(settings, queue).show, public=False)),
         Route("/healthz", web.health),
         Route("/metrics", read),
     ]
