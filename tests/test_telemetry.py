@@ -143,7 +143,7 @@ def test_a_collector_that_refuses_or_is_not_there_is_a_warning(
     with recorded_run("review", os.environ):
         pass
     assert [record.message for record in caplog.records] == [
-        "Telemetry was not sent: the collector did not take it within 2 seconds."
+        "Telemetry was not sent: the collector did not take it within 2 seconds. See OTEL_EXPORTER_OTLP_ENDPOINT."
     ]
 
 

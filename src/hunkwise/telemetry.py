@@ -274,5 +274,7 @@ class _Recorder:
             thread.join(max(0.0, end - time.monotonic()))
         if results.count(True) < len(threads):
             logger.warning(
-                "Telemetry was not sent: the collector did not take it within %g seconds.", EXPORT_SECONDS
+                "Telemetry was not sent: the collector did not take it within %g seconds."
+                " See OTEL_EXPORTER_OTLP_ENDPOINT.",
+                EXPORT_SECONDS,
             )

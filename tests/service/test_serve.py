@@ -246,6 +246,11 @@ def test_without_its_packages_the_service_says_how_they_are_installed() -> None:
 
 
 def test_without_a_database_an_embedded_one_is_used_as_long_as_it_is_needed(world: ServiceWorld) -> None:
+    refused = command(world, "", "worker", HUNKWISE_DATA="/dev/null/data")
+    assert (refused.code, refused.errors) == (
+        2,
+        "hunkwise: The folder /dev/null/data cannot be created (Not a directory): set HUNKWISE_DATA to another one.\n",
+    )
     missing = command(world, "", "service", "jobs")
     assert (missing.code, missing.errors) == (
         2,

@@ -19,6 +19,7 @@ import pytest
 from hunkwise.copilot.find_cli import CLI_VERSION
 from hunkwise.copilot.pool import ServerPool, open_pool
 from hunkwise.copilot.sidecar import Address
+from hunkwise.errors import ModelError, ModelKind
 from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.process import ProcessParts, run_service
 from hunkwise.service.queue import JobQueue
@@ -79,6 +80,22 @@ def test_a_drained_server_is_given_to_no_job_and_jobs_wait_if_all_are(database: 
 async def use_once(servers: SharedServers) -> tuple[str, ...]:
     async with servers.use() as addresses:
         return addresses
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_job_waits_while_no_server_answers_but_not_for_ever(database: str, answers: bool) -> None:
+    async def scenario() -> None:
+        async with JobQueue(database).opened() as queue:
+            pool = ServerPool([Address("cli-1", 4321), Address("cli-2", 4321)], outage=20 if answers else 0.4)
+            for server in pool.servers:
+                server.error = ModelError(ModelKind.SIDECAR, "It is down.")
+            waiting = asyncio.create_task(use_once(SharedServers(queue, pool, refresh=0.05)))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            pool.servers[1].error = None if answers else pool.servers[1].error
+            assert await asyncio.wait_for(waiting, 5) == (ONE, TWO)
+
+    asyncio.run(scenario())
 
 
 def test_draining_waits_for_what_began_before_in_every_process(database: str) -> None:

@@ -85,7 +85,8 @@ class ServerPool:
         self._copilot = copilot
         self._heartbeat = heartbeat or (HEALTH if len(self.servers) > 1 else Heartbeat())
         self._most = most
-        self._outage = outage
+        self.outage = outage
+        """Seconds that work waits while no server is up, in all."""
         self._change = asyncio.Event()
         """Is set, and replaced, when a server may have become free, up or down."""
         self._down_since: float | None = time.monotonic()
@@ -203,7 +204,7 @@ class ServerPool:
                 raise model_error(ModelKind.SIDECAR, message, provider=False)
             ends = limit
             if not able:
-                ends = min(limit, (self._down_since or time.monotonic()) + self._outage)
+                ends = min(limit, (self._down_since or time.monotonic()) + self.outage)
             if time.monotonic() >= ends:
                 raise self._none_up_error() if not able else _none_free_error()
             with suppress(TimeoutError):

@@ -186,6 +186,11 @@ def start_embedded(data: Path) -> str:
     folder = _embedded_folder(data)
     try:
         data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            [f"The folder {data} cannot be created ({error.strerror}): set HUNKWISE_DATA to another one."]
+        ) from error
+    try:
         return str(get_server(folder).get_uri())
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -50,6 +50,7 @@ _LOGGERS: Final = {
     "hunkwise": logging.INFO,
     "procrastinate": logging.WARNING,
     "psycopg": logging.WARNING,
+    "psycopg.pool": logging.ERROR,  # our own records say that the database does not answer
     "uvicorn.error": logging.WARNING,
 }
 PROGRESS_EVERY: Final = 2.0

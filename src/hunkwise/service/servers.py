@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,7 +39,6 @@ class SharedServers:
         self._name = secrets.token_hex(8)
         self._jobs: Counter[str] = Counter()
         """Running jobs by the addresses that they may use."""
-        self._change = asyncio.Event()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[SharedServers]:
@@ -54,9 +54,16 @@ class SharedServers:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[tuple[str, ...]]:
-        """Provides a job with the addresses of the servers that are not drained. Waits for one."""
-        while not (addresses := self._undrained()):
-            await self._change.wait()
+        """Provides a job with the addresses of the servers that are not drained.
+
+        Waits for one, and, as questions do, for a while if none answers: the only one may be restarted.
+        """
+        limit = time.monotonic() + self.pool.outage
+        while not (able := [server for server in self.pool.servers if not server.drained]) or (  # noqa: ASYNC110  # servers and rows have no event in common
+            all(server.error is not None for server in able) and time.monotonic() < limit
+        ):
+            await asyncio.sleep(self._refresh)
+        addresses = tuple(str(server.address) for server in able)
         self._jobs.update(addresses)
         try:
             yield addresses
@@ -67,9 +74,6 @@ class SharedServers:
         """Returns by address the jobs, and the requests to the web API, of this process that may use the server."""
         names = {str(server.address): server for server in self.pool.servers}
         return {name: server.busy + self._jobs[name] for name, server in names.items()}
-
-    def _undrained(self) -> tuple[str, ...]:
-        return tuple(str(server.address) for server in self.pool.servers if not server.drained)
 
     async def _keep(self) -> None:
         while True:
@@ -92,8 +96,6 @@ class SharedServers:
             await connection.execute(
                 "DELETE FROM hunkwise_server_uses WHERE renewed < now() - make_interval(days => 1)"
             )
-        self._change.set()
-        self._change = asyncio.Event()
 
     async def _leave(self) -> None:
         try:
