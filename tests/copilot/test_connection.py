@@ -110,7 +110,7 @@ def test_untested_version_is_logged_and_used(version: str, caplog: pytest.LogCap
 
 @pytest.mark.parametrize("version", ["1.0.102\n::error::x", "1.0.102\x1b]0;x\x07", "1" * 51, ""])
 def test_a_version_with_odd_characters_is_not_shown(version: str, caplog: pytest.LogCaptureFixture) -> None:
-    connect_to_server(GOOD | {"version": version})
+    connect_to_server(STATUS | {"version": version})
     assert "is version unknown; hunkwise is tested with 1.0.102" in caplog.text
 
 
