@@ -134,9 +134,8 @@ class JobRunner:
         async with self._mirror(job, tokens.github) as mirror:
             jobs = self._settings.data / "jobs"
             jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = PrivateFolder(
-                _FOLDER_PREFIX, jobs
-            )  # not in a thread, which a cancelled job would leave alone
+            # Not in a thread: a job that is cancelled meanwhile would leave the folder.
+            folder = PrivateFolder(_FOLDER_PREFIX, jobs)
             try:
                 environment = self._environment(job, tokens, mirror, folder.path)
                 if addresses:
