@@ -179,7 +179,9 @@ def disk_commands(disk: str, temporary: str, reports: str, home: str) -> str:
             mounts = [mount_command(folder, "ro") for folder in (temporary, reports, home)]
             return "; ".join([*mounts, f"HOME={home}"])
         case _:
-            begun = f"until ls {temporary}/hunkwise-sidecar-*/copilot; do sleep 0.05; done"
+            # The CLI's last file before it asks: a disk that is full earlier is the first case.
+            lock = f"{temporary}/hunkwise-sidecar-*/copilot/session-state/*/inuse.*.lock"
+            begun = f"until ls {lock}; do sleep 0.05; done"
             return f"{mount_command(temporary, 'size=16k')}; ({begun}; {fill_command(temporary)}) > /dev/null 2>&1 &"
 
 

@@ -96,6 +96,7 @@ def test_a_run_that_was_made_to_wait_looks_again_before_it_posts(world: World) -
     assert_one_review(world, results)
 
 
+@pytest.mark.nightly
 def test_three_runs_that_begin_together_end_in_one_review(world: World) -> None:
     world.change(BASE, HEAD)
     world.answer_with(slowly(4, 4, 4))
