@@ -517,8 +517,6 @@ WAITING_ACTS: Mapping[str, Act] = {
     "the sidecar is stopped by SIGSTOP": lambda world: check_partial(
         world, act_in_turn(world, signal_sidecar(signal.SIGSTOP)), "did not answer"
     ),
-    "the sidecar never listens": run_without_listening_sidecar,
-    "the model never answers": run_without_answer,
     "SIGINT and then SIGTERM while the review is posted": cancel,
     "SIGSTOP to the sidecar and SIGTERM to us": lambda world: check_partial(
         world, act_in_turn(world, stop_sidecar_and_cancel), "interrupted"
@@ -527,9 +525,11 @@ WAITING_ACTS: Mapping[str, Act] = {
         world, act_in_turn(world, signal_sidecar(signal.SIGKILL)), "did not answer"
     ),
     "forty signals from the start on": send_many_signals,
-    "two runs on one pull request": run_two_at_once,
 }
-FAILING_ACTS: Mapping[str, Act] = {
+SLOW_ACTS: Mapping[str, Act] = {
+    "the sidecar never listens": run_without_listening_sidecar,
+    "the model never answers": run_without_answer,
+    "two runs on one pull request": run_two_at_once,
     "the model answers 429": fail_always(
         Fault(429, {"retry-after": "1"}, body={"error": {"message": ECHO}}), "429"
     ),
@@ -543,8 +543,8 @@ FAILING_ACTS: Mapping[str, Act] = {
     "acts",
     [
         pytest.param(WAITING_ACTS, id="stopped"),
-        # In process they are in end_to_end/test_model_faults.
-        pytest.param(FAILING_ACTS, id="failing", marks=pytest.mark.nightly),
+        # Each change tries them in process: end_to_end/test_model_faults, test_limits, test_races.
+        pytest.param(SLOW_ACTS, id="slow", marks=pytest.mark.nightly),
     ],
 )
 def test_ends_when_stopped_or_waiting(
