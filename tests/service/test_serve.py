@@ -188,11 +188,11 @@ def test_an_operator_prepares_checks_lists_and_cancels(postgres: Postgres, world
         (["serve", "--listen", "127.0.0.1:70000"], "argument --listen: it must be a port, or HOST:PORT"),
         (
             ["serve", "--listen", "192.0.2.1:0"],
-            "192.0.2.1:0 cannot be listened at: Cannot assign requested address. --listen and --metrics name",
+            "Cannot listen at 192.0.2.1:0: Cannot assign requested address. Choose another address with",
         ),
         (
             ["serve", "--metrics", "nowhere.invalid:0"],
-            "nowhere.invalid:0 cannot be listened at: Name or service not known. --listen and --metrics name",
+            "Cannot listen at nowhere.invalid:0: Name or service not known. Choose another address with",
         ),
         (
             ["servers", "recycle", "--restart", "echo 'x"],

@@ -81,7 +81,7 @@ class ApiParts:
     database: ApiDatabase
     answers: ApiAnswers
     secret: str
-    """From which the ids of sessions are derived."""
+    """The secret from which the ids of sessions are derived."""
 
 
 class WebApi:

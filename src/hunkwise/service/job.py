@@ -30,7 +30,7 @@ JOB_SECONDS: Final = MAX_DEADLINE * 60
 END_SECONDS: Final = 15.0
 """Seconds that a step has to end after SIGTERM, in which it publishes what it found."""
 MIRROR_SECONDS: Final = 150.0
-"""That a job waits for its mirror; after that it reads over the API."""
+"""Seconds that a job waits for its mirror; after that it reads over the API."""
 TOKEN_PAUSES: Final = (5.0, 15.0, 30.0, 60.0, 120.0, *[300.0] * 10)
 """Seconds between attempts to get a token while GitHub does not answer: almost an hour in all."""
 _LAST_OUTPUT_SECONDS: Final = 2.0
@@ -117,9 +117,11 @@ class JobRunner:
 
         Call it in the main thread: the kernel kills the step when the thread that started it ends.
         """
+        # A token is valid for an hour, so the job waits for a server before it gets one. While it waits for the token
+        # it uses no server, which could not be drained meanwhile.
         async with self._addresses():
-            pass  # with a token, which is valid for an hour, it is not to wait for a server
-        tokens = await self._get_tokens(job)  # and with a server, which could not be drained, not for a token
+            pass
+        tokens = await self._get_tokens(job)
         async with self._addresses() as addresses:
             return await self._run_on(addresses, number, job, tokens)
 
@@ -167,7 +169,7 @@ class JobRunner:
 
     @asynccontextmanager
     async def _mirror(self, job: JobRequest, token: str) -> AsyncIterator[Path | None]:
-        """Waits for a limited time: a slow repository, or one that is pushed to again and again, has all threads."""
+        """Waits for a limited time: fetches of a slow or busy repository can take all threads."""
         preparing = self._mirror_threads.submit(self._mirrors.prepare, job.repository, job.number, token)
         try:
             mirror = None

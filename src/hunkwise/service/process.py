@@ -56,9 +56,9 @@ _LOGGERS: Final = {
 PROGRESS_EVERY: Final = 2.0
 """Seconds after which the progress of jobs is stored, for the status page of any process."""
 CLIENT_SECONDS: Final = 20.0
-"""That a client has for the head of a request, and that it may leave an answer unread."""
+"""Seconds that a client has to send the head of a request, and that it may leave an answer unread."""
 _THREADS: Final = 128
-"""That wait for GitHub and files at a time: of jobs, of which there are 64 at most, and of requests to the API."""
+"""Threads that wait for GitHub and files: of at most 64 jobs, and of requests to the API."""
 _WEB_SECONDS: Final = 10
 """Seconds that requests in flight have at a shutdown."""
 _log = logging.getLogger(__name__)
@@ -317,8 +317,8 @@ def _listener(address: ListenAddress) -> Iterator[socket.socket]:
     except OSError as error:
         # Python's own text has the names of its classes, except for a host name that is unknown.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        fault = f"{address.host}:{address.port} cannot be listened at: {reason.partition(' (')[0]}."
-        raise SettingsError([f"{fault} --listen and --metrics name other addresses."]) from error
+        fault = f"Cannot listen at {address.host}:{address.port}: {reason.partition(' (')[0]}."
+        raise SettingsError([f"{fault} Choose another address with --listen or --metrics."]) from error
     with listener:
         # asyncio does so only for sockets that name their protocol. Without it, answers wait for acknowledgements.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -45,7 +45,7 @@ WEB_WAIT: Final = 5.0
 WORKER_WAIT: Final = 20.0
 """Seconds that a worker waits for it, heartbeats included: with `HEARTBEAT` as long as `STALLED_AFTER`."""
 KEPT_DAYS: Final = 30
-"""For which deliveries and jobs that ended are kept."""
+"""Days after which deliveries, and jobs that ended, are deleted."""
 _TASK: Final = "run"
 _NO_RESULT: Final = 3
 """The exit code of a job that was cancelled: there is no review."""

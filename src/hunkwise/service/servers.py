@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class SharedServers:
-    """What one process knows of the servers, and tells the others. Use it within `opened`."""
+    """The servers as one process uses them, and its row for the other processes. Use it within `opened`."""
 
     def __init__(self, queue: JobQueue, pool: ServerPool, *, refresh: float = REFRESH) -> None:
         self._queue = queue
@@ -102,7 +102,7 @@ class SharedServers:
             async with self._queue.transaction() as connection:
                 await connection.execute("DELETE FROM hunkwise_server_uses WHERE process = %s", [self._name])
         except QueueError as error:
-            _log.warning("This process was not signed off: %s", error)
+            _log.warning("The row of this process was not deleted; it expires by itself: %s", error)
 
 
 async def drain(queue: JobQueue, address: str) -> tuple[datetime, bool]:

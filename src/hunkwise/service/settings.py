@@ -52,9 +52,9 @@ class ServiceSettings:
     api: bool = False
     """Whether the web API is served."""
     api_secret: str = field(default="", repr=False)
-    """From which the ids of its sessions are derived; empty for the one in the database."""
+    """The secret from which the ids of its sessions are derived; empty for the one in the database."""
     api_requests: int = 60
-    """That one user may send to it in an hour."""
+    """Requests that one user may send to it in an hour."""
 
     @property
     def uses_app_for_copilot(self) -> bool:

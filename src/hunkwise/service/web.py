@@ -27,7 +27,7 @@ from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, jobs_of, 
 ANSWER_SECONDS: Final = 9.0
 """For receiving a webhook and queueing its job: GitHub waits for 10 s. Then it is redelivered; see upkeep.py."""
 MAX_RECEIVED: Final = 4 * MAX_BODY
-"""Bytes of all bodies that a process is receiving: whose they are is known at their end only."""
+"""Bytes of all bodies that a process is receiving: their signatures can be checked only at their end."""
 READY_SECONDS: Final = 2.0
 """For the answer of /readyz."""
 _log = logging.getLogger(__name__)
