@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+from pathlib import Path
 
 from hunkwise import __version__
-from hunkwise.copilot.find_cli import CLI_VERSION, find_cli, platform_name
+from hunkwise.copilot.find_cli import CLI_VERSION, platform_name
 from tests.end_to_end.step import ROOT
 from tests.image.engine import IMAGE, Engine
 
@@ -80,16 +83,24 @@ def test_labels_have_versions(engine: Engine) -> None:
         assert ours[f"org.opencontainers.image.{name}"]
 
 
-def test_cli_package_is_complete_and_unmodified(engine: Engine) -> None:
-    """Compared with the package from npm, unpacked here: its licence requires that."""
-    inside = json.loads(engine.python(_HASHES))
-    here = find_cli({}).package_cache
-    assert here is not None
+def test_cli_package_is_complete_and_unmodified(engine: Engine, tmp_path: Path) -> None:
+    """Compared with the package from npm, unpacked here: its licence requires that.
+
+    Not with the checkout's own cache: a CLI that was killed leaves its `inuse.*` files there.
+    """
+    program = ROOT / "node_modules" / "@github" / f"copilot-{platform_name()}" / "copilot"
+    unpack = {
+        "PATH": os.defpath,
+        "HOME": str(tmp_path / "home"),
+        "COPILOT_PKG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    subprocess.run([program, "--version"], env=unpack, check=True, capture_output=True, timeout=60)
     outside = {
-        str(path.relative_to(here)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (here / "pkg").rglob("*")
+        str(path.relative_to(tmp_path / "cache")): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (tmp_path / "cache" / "pkg").rglob("*")
         if path.is_file()
     }
+    inside = json.loads(engine.python(_HASHES))
     assert inside == outside
     assert f"pkg/{platform_name()}/{CLI_VERSION}/LICENSE.md" in inside
 
