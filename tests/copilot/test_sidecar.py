@@ -103,15 +103,17 @@ def test_plain_cli_replaces_a_program_that_cannot_be_executed(tmp_path: Path) ->
         assert wait_until_ready(process).port
 
 
-def test_program_that_cannot_be_executed_is_an_error_without_fallback(tmp_path: Path) -> None:
-    homes = set(Path(tempfile.gettempdir()).glob("hunkwise-sidecar-*"))
+def test_program_that_cannot_be_executed_is_an_error_without_fallback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # others' sidecars have homes in the machine's
     process = sidecar(tmp_path / "missing")
     with pytest.raises(ModelError, match="could not be started") as raised:
         process.start()
     assert raised.value.kind is ModelKind.SIDECAR
     assert process.pid is None
     process.stop()
-    assert set(Path(tempfile.gettempdir()).glob("hunkwise-sidecar-*")) <= homes
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
