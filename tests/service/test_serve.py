@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,16 @@ def world(tmp_path: Path) -> Iterator[ServiceWorld]:
         yield world
 
 
+def logs(world: ServiceWorld) -> list[str]:
+    """Returns the lines of all processes."""
+    return (world.folder / "log").read_text().splitlines()
+
+
 @contextmanager
 def serving(world: ServiceWorld, database: str, *arguments: str) -> Iterator[tuple[Any, WebhookSender]]:
     """Yields the process of `hunkwise serve` and what sends it webhooks."""
     port = free_port()
-    with (world.folder / "log").open("w+") as log:
+    with (world.folder / "log").open("a+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "hunkwise", "serve", "--listen", str(port), *arguments],
             env=world.environ(database),
@@ -53,7 +59,7 @@ def serving(world: ServiceWorld, database: str, *arguments: str) -> Iterator[tup
         sender = WebhookSender(f"http://127.0.0.1:{port}")
 
         def is_ready() -> bool:
-            assert process.poll() is None, (world.folder / "log").read_text()
+            assert process.poll() is None, logs(world)
             try:
                 return sender.get("/readyz")[0] == 200
             except OSError:
@@ -123,17 +129,25 @@ def test_a_deploy_in_the_middle_of_a_review_loses_nothing(world: ServiceWorld, d
     check_one_review(world)
 
 
-def test_the_web_process_answers_and_ends_with_a_signal(world: ServiceWorld, database: str) -> None:
+def test_two_web_processes_queue_a_delivery_once_and_end_with_a_signal(
+    world: ServiceWorld, database: str
+) -> None:
     metrics = free_port()
-    with serving(world, database, "--metrics", f"127.0.0.1:{metrics}") as (process, sender):
-        assert sender.send(PUSH) == (202, {"queued": True})
-        assert sender.get("/healthz")[0] == 200
+    body = json.dumps(PUSH).encode()
+    with (
+        serving(world, database, "--metrics", f"127.0.0.1:{metrics}") as (process, first),
+        serving(world, database) as (_, second),
+        ThreadPoolExecutor(8) as threads,
+    ):
+        answers = threads.map(lambda web: web.send(body, delivery="twice")[0], [first, second] * 8)
+        assert list(answers) == [202] * 16
+        assert second.get("/healthz")[0] == 200
         status, text = WebhookSender(f"http://127.0.0.1:{metrics}").get("/metrics")
         assert (status, "hunkwise_waiting_jobs 1.0" in text) == (200, True)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    lines = [json.loads(line) for line in (world.folder / "log").read_text().splitlines()]
-    assert [line["message"].split(" at ")[0] for line in lines] == [
+    lines = [json.loads(line) for line in logs(world)]
+    assert [line["message"].split(" at ")[0] for line in lines if line["process"] == process.pid] == [
         "Listening",
         "Listening",
         "The process ends.",

@@ -29,7 +29,6 @@ from tests.service.webhook_sender import (
     WebhookSender,
     basic,
     headers_of,
-    issue_comment,
     pull_request,
     serve_with,
     settings,
@@ -125,17 +124,6 @@ def test_a_body_above_githubs_limit_is_not_read_to_its_end(web: WebhookSender) -
         status = 413
     assert status == 413
     assert MAX_BODY >> 20 <= next(sent) < 60
-
-
-def test_the_same_delivery_at_two_processes_at_once_is_queued_once(database: str) -> None:
-    with run_web(database) as first, run_web(database) as second, ThreadPoolExecutor(8) as threads:
-        body = json.dumps(issue_comment("/hunkwise review")).encode()
-        answers = list(
-            threads.map(lambda web: web.send(body, "issue_comment", "twice")[0], [first, second] * 8)
-        )
-    assert answers == [202] * 16
-    assert len(jobs(database)) == 1
-    assert rows(database, "SELECT id FROM hunkwise_deliveries") == [("twice",)]
 
 
 def test_a_push_ends_the_review_of_the_head_before_it(web: WebhookSender, database: str) -> None:
