@@ -85,12 +85,37 @@ def test_dry_run_on_a_closed_pull_request_reviews_it(world: World) -> None:
     assert (result.outputs["findings"], world.github.writes) == ("1", [])
 
 
-def test_merge_queue_is_not_held_up(world: World) -> None:
+def merge_group(world: World, branch: str = f"main/pr-1-{'a' * 40}") -> dict[str, Any]:
+    group = {
+        "head_ref": f"refs/heads/gh-readonly-queue/{branch}",
+        "head_sha": world.github.hub.pulls[1].base_sha,
+    }
+    payload = {"action": "checks_requested", "merge_group": group, "repository": {"full_name": "octo/repo"}}
+    return {"event_name": "merge_group", "payload": payload}
+
+
+def test_merge_queue_gets_the_conclusion_of_the_review(world: World) -> None:
+    world.change(script=report([finding()]))
+    world.run({"fail-on": "low"}, code=1)
+    asked = len(world.model.requests)
+    result = world.run(code=0, **merge_group(world))
+    (notice,) = result.commands("notice")
+    assert "the conclusion of #1 is repeated (failure)" in notice
+    assert (result.outputs, len(world.model.requests)) == (NO_REVIEW, asked)
+    pull = world.github.hub.pulls[1]
+    assert [(run.name, run.head_sha, run.conclusion) for run in world.github.check_runs] == [
+        ("hunkwise", pull.head_sha, "failure"),
+        ("hunkwise", pull.base_sha, "failure"),
+    ]
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_merge_queue_is_not_held_up(world: World, dry_run: str) -> None:
     world.change()
-    payload = {"action": "checks_requested", "merge_group": {}, "repository": {"full_name": "octo/repo"}}
-    result = world.run(event_name="merge_group", payload=payload, code=0)
+    result = world.run({"dry-run": dry_run}, code=0, **merge_group(world))
     assert_nothing_was_done(world, result, "merge queue")
-    assert world.github.journal == []
+    world.run(code=0, **merge_group(world, "feature"))
+    assert world.github.check_runs == []
 
 
 @pytest.mark.parametrize("status", [401, 403])

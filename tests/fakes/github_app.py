@@ -30,10 +30,11 @@ PERMISSIONS = {
     "contents": "read",
     "pull_requests": "write",
     "checks": "write",
+    "merge_queues": "read",
     "issues": "write",
     "copilot_requests": "write",
 }
-EVENTS = ("issue_comment", "pull_request", "pull_request_review_comment")
+EVENTS = ("issue_comment", "merge_group", "pull_request", "pull_request_review_comment")
 _SCOPES = {"contents": "contents", "pull_requests": "pulls", "checks": "checks", "issues": "issues"}
 """Permissions of an App, with the names that the fake GitHub has for them."""
 _LONGEST = 11 * 60

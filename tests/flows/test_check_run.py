@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
-from hunkwise.domain.pull_request import CheckRun
+from hunkwise.domain.pull_request import CheckRun, PullRequest
 from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.errors import GitHubError
-from hunkwise.flows.check_run import CheckRunProgress
+from hunkwise.flows.check_run import CheckRunProgress, repeat_check_run
 from hunkwise.publish.annotations import Annotation, Level
-from tests.flows.ports import AWAY, FORBIDDEN, World, mine
+from tests.flows.ports import AWAY, FORBIDDEN, RUN, World, mine
 from tests.tracking.pushes import HEAD, said
 
 NOTES = tuple(Annotation("a.py", line, line, Level.NOTICE, "A title", "In full.") for line in (1, 2, 3))
@@ -184,3 +184,34 @@ def test_what_has_ended_cannot_be_abandoned() -> None:
     announcement.abandon("Failed", "It failed.")
     announcement.close()
     assert world.told[-1] == "conclude 100 success"
+
+
+def ended(check_id: int, conclusion: str, external_id: str = "hunkwise:1") -> CheckRun:
+    return CheckRun(check_id, "completed", conclusion, external_id)
+
+
+@pytest.mark.parametrize(
+    ("runs", "conclusion"),
+    [
+        ((), None),
+        ((mine(50),), None),
+        ((ended(50, "success", "a job of that name"),), None),
+        ((ended(50, "success"),), Conclusion.SUCCESS),
+        ((ended(50, "failure"), ended(60, "success")), Conclusion.SUCCESS),
+        ((ended(50, "success"), ended(60, "failure")), Conclusion.FAILURE),
+        ((ended(50, "neutral"), ended(60, "failure", "a job of that name")), Conclusion.NEUTRAL),
+        ((ended(50, "success"), mine(60)), Conclusion.SUCCESS),
+        ((ended(50, "cancelled"),), Conclusion.CANCELLED),
+        ((ended(50, "timed_out"),), Conclusion.FAILURE),
+    ],
+)
+def test_a_merge_queue_gets_the_last_conclusion_at_the_head(
+    runs: tuple[CheckRun, ...], conclusion: Conclusion | None
+) -> None:
+    pull = PullRequest(
+        "o/r", 7, "", "", "stranger", "main", "b" * 40, "feature", HEAD, url="https://github.com/o/r/pull/7"
+    )
+    world = World(None)
+    world.checks.runs, world.checks.details_url = runs, pull.url
+    assert repeat_check_run(world.checks, pull, "c" * 40, RUN) == conclusion
+    assert world.told == (["check As in pull request #7", f"conclude 100 {conclusion}"] if conclusion else [])

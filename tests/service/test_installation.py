@@ -161,6 +161,8 @@ def test_missing_permissions_and_events_of_the_app_are_named(world: AppWorld) ->
     assert own_model.faults() == [
         'The App lacks the permission "pull_requests: write".',
         'The App lacks the permission "checks: write".',
+        'The App lacks the permission "merge_queues: read".',
+        'The App does not subscribe to the event "merge_group".',
         'The App does not subscribe to the event "pull_request_review_comment".',
     ]
     assert 'The App lacks the permission "copilot_requests: write".' in world.installations.faults()

@@ -15,9 +15,11 @@ import pytest
 from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.service.installation import Installations
 from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner, MirrorPort
-from hunkwise.service.queue import JobResult
+from hunkwise.service.queue import JobRequest, JobResult
 from tests.end_to_end.world import LINE
 from tests.fakes.enterprise_server import HOST, enterprise_server
+from tests.fakes.github_app import INSTALLATION
+from tests.fakes.github_state import CheckRun
 from tests.fakes.model_script import Answer, ModelRequest, Script, always, report
 from tests.service.service_world import REPOSITORIES, ServiceWorld, review_of, service_world
 from tests.service.workers import until
@@ -81,6 +83,29 @@ def test_a_job_on_an_enterprise_server_asks_nothing_but_that(
         "/octo/first.git",
     }
     assert [request.path for request in world.app.journal] == ["/app/installations/77/access_tokens"]
+
+
+def test_a_merge_queue_gets_the_conclusion_of_the_review_without_model_and_mirror(
+    world: ServiceWorld,
+) -> None:
+    fake = world.app.repositories[REPOSITORIES[0]]
+    head, group = fake.hub.pulls[1].head_sha, fake.hub.pulls[1].base_sha
+    fake.hub.check_runs.append(
+        CheckRun(9, "hunkwise", head, "completed", "neutral", external_id="hunkwise:1")
+    )
+    payload = {
+        "action": "checks_requested",
+        "merge_group": {"head_ref": f"refs/heads/gh-readonly-queue/main/pr-1-{group}", "head_sha": group},
+        "repository": {"full_name": REPOSITORIES[0]},
+    }
+    job = JobRequest("merge-queue", REPOSITORIES[0], INSTALLATION, "merge_group", payload, 1)
+    result = asyncio.run(world.runner(servers=_DrainedServers()).run(1, job))
+    assert (result.exit_code, result.conclusion) == (0, "success"), result.message
+    assert [(run.head_sha, run.conclusion) for run in fake.check_runs] == [
+        (head, "neutral"),
+        (group, "neutral"),
+    ]
+    assert (world.model.requests, world.app.fetched) == ([], [])
 
 
 def _noting(world: ServiceWorld, environs: dict[str, str], script: Script) -> Script:

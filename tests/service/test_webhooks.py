@@ -7,7 +7,7 @@ import pytest
 
 from hunkwise.service.queue import JobRequest
 from hunkwise.service.webhooks import MAX_BODY, Webhook, WebhookError, WebhookJobs, jobs_of, read_webhook
-from hunkwise.settings.events import CommandTask, ReviewTask, read_event
+from hunkwise.settings.events import CommandTask, MergeQueueTask, ReviewTask, read_event
 from tests.service.webhook_sender import (
     HEAD,
     OLD_SECRET,
@@ -188,6 +188,35 @@ def test_the_review_of_a_fork_is_recognized_from_the_job() -> None:
         assert (task.fork, task.head_sha) == (fork, None)
 
 
+def merge_group(number: int = 5, head_sha: str = HEAD, action: str = "checks_requested") -> dict[str, Any]:
+    branch = f"refs/heads/gh-readonly-queue/main/pr-{number}-{'a' * 40}"
+    group = {"head_ref": branch, "head_sha": head_sha, "head_commit": {"message": "<script>"}}
+    return {**pull_request(), "action": action, "merge_group": group}
+
+
+def test_a_merge_group_is_answered_before_reviews_and_once() -> None:
+    job, same, other = (
+        jobs(merge_group(head_sha=sha), "merge_group").start for sha in (HEAD, HEAD, "e" * 40)
+    )
+    assert job is not None
+    assert same is not None
+    assert other is not None
+    assert task_of(job) == MergeQueueTask("acme/shop", 5, HEAD)
+    assert (job.priority, "<script>" in str(job)) == (1, False)
+    assert job.queueing_lock == same.queueing_lock != other.queueing_lock
+    review = jobs(pull_request()).start
+    assert review is not None
+    assert job.lock == other.lock != review.lock
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [merge_group(action="destroyed"), merge_group(2**31), merge_group(0), merge_group(head_sha="../..")],
+)
+def test_other_merge_groups_start_nothing(payload: dict[str, Any]) -> None:
+    assert jobs(payload, "merge_group") == WebhookJobs()
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -214,9 +243,7 @@ def test_a_job_keeps_no_text_that_a_stranger_wrote() -> None:
     assert all(job is not None and hostile not in str(job) for job in found)
 
 
-@pytest.mark.parametrize(
-    "event", ["ping", "installation", "installation_repositories", "merge_group", "check_run", "push"]
-)
+@pytest.mark.parametrize("event", ["ping", "installation", "installation_repositories", "check_run", "push"])
 def test_other_events_start_nothing(event: str) -> None:
     assert jobs({"action": "created"}, event) == WebhookJobs()
 

@@ -20,10 +20,12 @@ from hunkwise.settings.events import (
     COMMAND_EVENTS,
     PUBLISHING_EVENTS,
     CommandTask,
+    MergeQueueTask,
     NothingToDo,
     PublishTask,
     ReviewTask,
     Task,
+    queued_number,
     read_event,
 )
 from hunkwise.settings.github_context import ReportFolder, RunnerEnvironment, read_environment
@@ -274,11 +276,40 @@ def test_closed_pull_request_is_not_reviewed(action: str, changed: dict[str, obj
 
 @pytest.mark.parametrize("publishing", [False, True])
 @pytest.mark.parametrize("payload", examples("merge_group"), ids=lambda payload: payload["action"])
-def test_nothing_is_reviewed_in_a_merge_queue(payload: dict[str, Any], publishing: bool) -> None:
+def test_merge_group_names_its_pull_request_and_commit(payload: dict[str, Any], publishing: bool) -> None:
     payload = payload | {"repository": {"full_name": REPOSITORY}}
-    assert read(payload, "merge_group", publishing=publishing) == NothingToDo(
-        "Pull requests are reviewed before they are in the merge queue: nothing is reviewed in it."
-    )
+    sha = payload["merge_group"]["head_sha"]
+    assert read(payload, "merge_group", publishing=publishing) == MergeQueueTask(REPOSITORY, 104, sha)
+
+
+@pytest.mark.parametrize(
+    ("action", "branch"),
+    [
+        ("destroyed", f"refs/heads/gh-readonly-queue/main/pr-104-{'a' * 40}"),
+        ("checks_requested", "refs/heads/main"),
+        ("checks_requested", f"refs/heads/gh-readonly-queue/pr-104-{'a' * 40}"),
+        ("checks_requested", f"refs/heads/gh-readonly-queue/main/pr-0-{'a' * 40}"),
+        ("checks_requested", f"refs/heads/gh-readonly-queue/main/pr-104-{'a' * 40}\n"),
+    ],
+)
+def test_nothing_is_asked_about_another_merge_group(action: str, branch: str) -> None:
+    group = {"head_ref": branch, "head_sha": "b" * 40}
+    payload = {"action": action, "merge_group": group, "repository": {"full_name": REPOSITORY}}
+    assert isinstance(read(payload, "merge_group"), NothingToDo)
+
+
+@pytest.mark.parametrize(
+    ("branch", "number"),
+    [
+        (f"refs/heads/gh-readonly-queue/release/pr-7-{'c' * 40}/pr-12-{'a' * 64}", 12),
+        (f"refs/heads/gh-readonly-queue/a b/pr-12-{'a' * 40}", None),
+        (f"refs/heads/gh-readonly-queue/main/pr-012-{'a' * 40}", None),
+        (f"refs/heads/gh-readonly-queue/main/pr-12-{'a' * 39}", None),
+        ("", None),
+    ],
+)
+def test_branch_of_a_merge_group_has_the_pull_requests_number(branch: str, number: int | None) -> None:
+    assert queued_number(branch) == number
 
 
 @pytest.mark.parametrize(

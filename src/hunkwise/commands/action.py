@@ -24,6 +24,7 @@ from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.events import (
     MAX_PAYLOAD_BYTES,
     CommandTask,
+    MergeQueueTask,
     NothingToDo,
     PublishTask,
     ReviewTask,
@@ -100,6 +101,8 @@ class Action:
                     lambda own, review: self._review(environment, own, review, runner),
                 )
                 return run_command_step(environment, inputs, task, self._started, parts)
+            case MergeQueueTask():
+                return self._repeat_check_run(environment, inputs, task)
             case _:
                 assert_never(task)
 
@@ -142,6 +145,31 @@ class Action:
 
         review = PullRequestReview(environment, inputs, self._started, signals, log_progress)
         return review.run(task, self._sidecar)
+
+    def _repeat_check_run(
+        self, environment: RunnerEnvironment, inputs: Inputs, task: MergeQueueTask
+    ) -> NothingToDo:
+        """Answers for a required check in a merge queue. Raises GitHubError."""
+        from hunkwise.commands.pull_request import RepositoryReader
+        from hunkwise.flows.check_run import repeat_check_run
+        from hunkwise.github.checks import CheckRuns
+        from hunkwise.github.writer import Writer
+
+        nothing = "Nothing is reviewed in a merge queue"
+        if inputs.overrides().get("dry_run"):
+            return NothingToDo(f"{nothing}, and with `dry-run` no check run is created.")
+        reader = RepositoryReader(environment, inputs, self._started)
+        try:
+            pull_request = reader.github.pull_request(task.number)
+            checks = CheckRuns(Writer(reader.github, task.number, reader.scan))
+            conclusion = repeat_check_run(checks, pull_request, task.group_sha, reader.run)
+        finally:
+            reader.close()
+        if conclusion is None:
+            return NothingToDo(
+                f"{nothing}, and #{task.number} has no completed check run that could be repeated."
+            )
+        return NothingToDo(f"{nothing}: the conclusion of #{task.number} is repeated ({conclusion}).")
 
     def _start_sidecar(self, inputs: Inputs) -> Sidecar | list[Address]:
         self._sidecar = start_sidecar(inputs, self._environ)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-from hunkwise.domain.pull_request import CheckRun, Conversation
+from hunkwise.domain.pull_request import CheckRun, Conversation, PullRequest
 from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.errors import GitHubError
 from hunkwise.publish.annotations import Annotation
@@ -26,7 +26,9 @@ _log = logging.getLogger(__name__)
 
 
 class CheckRunPort(Protocol):
-    """Writes GitHub's check runs; see github.checks. `start` and `complete` raise GitHubError, the others never."""
+    """GitHub's check runs; see github.checks. `at`, `start` and `complete` raise GitHubError, the others never."""
+
+    def at(self, head_sha: str) -> tuple[CheckRun, ...]: ...
 
     def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str) -> int: ...
 
@@ -151,6 +153,32 @@ class CheckRunProgress:
 
     def _check_id(self) -> int | None:
         return self._started.result() if self._started is not None else None
+
+
+def repeat_check_run(
+    checks: CheckRunPort, pull_request: PullRequest, group_sha: str, run: str
+) -> Conclusion | None:
+    """Creates a check run at the commit of a merge group, with the conclusion of our last completed one at the head.
+
+    Returns the conclusion; None if there is no such check run. Raises GitHubError.
+    """
+    completed = [
+        check.conclusion
+        for check in checks.at(pull_request.head_sha)
+        if check.status == "completed" and _is_ours(check)
+    ]
+    if not completed:
+        return None
+    # GitHub has more of them, such as `timed_out`.
+    known = completed[-1] in Conclusion.__members__.values()
+    conclusion = Conclusion(completed[-1]) if known else Conclusion.FAILURE
+    output = CheckOutput(
+        f"As in pull request #{pull_request.number}",
+        f"Nothing is reviewed in a merge queue: this is the conclusion at {pull_request.head_sha}.",
+    )
+    check_id = checks.start(group_sha, f"{_ID_PREFIX}{run}", output, pull_request.url)
+    checks.complete(check_id, conclusion, output)
+    return conclusion
 
 
 def is_review_running(conversation: Conversation) -> bool:

@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from hunkwise.domain.limits import ANNOTATIONS_PER_REQUEST, CHECK_TEXT_BYTES, TITLE_CHARACTERS
+from hunkwise.domain.pull_request import CheckRun
 from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.domain.text import cut, cut_bytes
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.connection import PAGE
+from hunkwise.github.conversation_graphql import checks_by_rest
 from hunkwise.github.responses import malformed_response_error
 from hunkwise.github.writer import Writer
 from hunkwise.publish.annotations import Annotation, as_request
@@ -29,6 +30,10 @@ class CheckRuns:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._progress_failed = False
+
+    def at(self, head_sha: str) -> tuple[CheckRun, ...]:
+        """Returns the newest hundred at a commit, oldest first; none if the token may not read them."""
+        return checks_by_rest(self._writer.github.connection, self._writer.github.repository, head_sha, NAME)
 
     def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str = "") -> int:
         """Creates a check run in progress and returns its id. `external_id` must be unique. Raises GitHubError."""
@@ -84,12 +89,7 @@ class CheckRuns:
         self._writer.surely(lambda: self._writer.patch(f"check-runs/{check_id}", body).number("id"), look)
 
     def _find_created(self, head_sha: str, external_id: str) -> int | None:
-        query = {"check_name": NAME, "filter": "all", "per_page": PAGE}
-        response = self._writer.get(f"commits/{head_sha}/check-runs", query)
-        for run in response.entries("check_runs"):
-            if run.text_or("external_id", "") == external_id:
-                return run.number("id")
-        return None
+        return next((run.id for run in self.at(head_sha) if run.external_id == external_id), None)
 
     def _find_appended(self, check_id: int, before: int, more: int) -> int | None:
         """Returns the id if the annotations were stored: GitHub appends, so that sending again would repeat them."""

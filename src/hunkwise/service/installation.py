@@ -26,10 +26,11 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "review": {"contents": "read", "pull_requests": "write", "checks": "write", "issues": "write"},
     "command": {"contents": "read", "pull_requests": "write", "checks": "write", "issues": "write"},
     "audit": {"contents": "read", "issues": "write"},
+    "merge-queue": {"pull_requests": "read", "checks": "write", "merge_queues": "read"},
 }
 """What the token of a job may do, by the kind of the job."""
 COPILOT: Final[Mapping[str, str]] = {"copilot_requests": "write"}
-EVENTS: Final = ("issue_comment", "pull_request", "pull_request_review_comment")
+EVENTS: Final = ("issue_comment", "merge_group", "pull_request", "pull_request_review_comment")
 """The webhooks that the App must subscribe to."""
 TEMPORARY: Final = (GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.RATE_LIMIT)
 """Failures after which the same request can succeed later."""
@@ -40,8 +41,8 @@ _HINTS: Final[Mapping[GitHubErrorKind, str]] = {
     GitHubErrorKind.FORBIDDEN: "Look at the App's installation on that account: it may be suspended.",
     GitHubErrorKind.NOT_FOUND: "The App was probably uninstalled from that account or repository.",
     GitHubErrorKind.INVALID: (
-        "Check that the App has the permissions that docs/service.md lists, that the account has accepted them, and"
-        " that the App is installed on this repository."
+        "Check that the App has the permissions that `hunkwise service check` names, that the account has accepted"
+        " them, and that the App is installed on this repository."
     ),
 }
 _log = logging.getLogger(__name__)

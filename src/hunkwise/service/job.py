@@ -119,15 +119,15 @@ class JobRunner:
         """
         # A token is valid for an hour, so the job waits for a server before it gets one. While it waits for the token
         # it uses no server, which could not be drained meanwhile.
-        async with self._addresses():
+        async with self._addresses(job):
             pass
         tokens = await self._get_tokens(job)
-        async with self._addresses() as addresses:
+        async with self._addresses(job) as addresses:
             return await self._run_on(addresses, number, job, tokens)
 
-    def _addresses(self) -> AbstractAsyncContextManager[tuple[str, ...]]:
+    def _addresses(self, job: JobRequest) -> AbstractAsyncContextManager[tuple[str, ...]]:
         """Waits for a Copilot CLI that can be used, and provides the addresses of all; none if none are shared."""
-        return self._servers.use() if self._servers else nullcontext(())
+        return self._servers.use() if self._servers and job.asks_models else nullcontext(())
 
     async def _run_on(
         self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
@@ -163,13 +163,16 @@ class JobRunner:
             return await asyncio.to_thread(self._tokens.token, job.installation, job.repository, permissions)
 
         github = await token(PERMISSIONS[job.kind])
-        if self._settings.uses_app_for_copilot:
+        if self._settings.uses_app_for_copilot and job.asks_models:
             return StepTokens(github, await token(COPILOT))  # its own: the CLI must not have one that writes
         return StepTokens(github, self._settings.copilot_token)
 
     @asynccontextmanager
     async def _mirror(self, job: JobRequest, token: str) -> AsyncIterator[Path | None]:
         """Waits for a limited time: fetches of a slow or busy repository can take all threads."""
+        if not job.asks_models:
+            yield None
+            return
         preparing = self._mirror_threads.submit(self._mirrors.prepare, job.repository, job.number, token)
         try:
             mirror = None

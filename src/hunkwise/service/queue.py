@@ -57,7 +57,7 @@ class JobRequest:
     """What a job is to do."""
 
     kind: str
-    """`review`, `command` or `audit`."""
+    """`review`, `command`, `audit` or `merge-queue`."""
     repository: str
     """`owner/name`."""
     installation: int
@@ -77,6 +77,11 @@ class JobRequest:
     def lock(self) -> str:
         """Returns the key of the lock: commands of a pull request, and audits of an installation, run in turn."""
         return f"{self.kind}:{self.repository.casefold() if self.number else self.installation}#{self.number}"
+
+    @property
+    def asks_models(self) -> bool:
+        """Returns whether it may ask a model, and may read files of the repository."""
+        return self.kind != "merge-queue"
 
     @property
     def queueing_lock(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hunkwise.domain.command import parse_command
 from hunkwise.service.queue import JobRequest
+from hunkwise.settings.events import MERGE_QUEUE, queued_number
 
 MAX_BODY: Final = 25 << 20
 """Bytes: GitHub sends no larger payload."""
@@ -24,6 +25,7 @@ MAX_NUMBER: Final = 2**31 - 1
 _MAX_ID: Final = 2**53
 REVIEWED: Final = ("opened", "synchronize", "reopened", "ready_for_review", "edited", "labeled", "unlabeled")
 """Activity types of `pull_request` that start a review; `edited` only with a new title or base."""
+_SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 COMMENTS: Final = ("issue_comment", "pull_request_review_comment")
 
 
@@ -92,13 +94,15 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
 def jobs_of(webhook: Webhook) -> WebhookJobs:
     """Returns what the webhook asks for; nothing for events that need no job. Raises WebhookError."""
     payload = webhook.payload
-    if webhook.event not in ("pull_request", *COMMENTS):
+    if webhook.event not in ("pull_request", MERGE_QUEUE, *COMMENTS):
         return WebhookJobs()
     action = _text(payload, "action")
     repository = _name(_object(payload, "repository"))
     installation = _number(_object(payload, "installation"), "id", _MAX_ID)
     if webhook.event == "pull_request":
         return _pull_request_jobs(payload, action, repository, installation)
+    if webhook.event == MERGE_QUEUE:
+        return WebhookJobs(_merge_queue_job(payload, action, repository, installation))
     if action != "created":
         return WebhookJobs()
     return WebhookJobs(_command_job(webhook.event, payload, repository, installation))
@@ -130,6 +134,24 @@ def _pull_request_jobs(
     if action not in REVIEWED or pull.get("state") != "open" or (action == "edited" and not changed):
         return WebhookJobs()
     return WebhookJobs(job, supersedes=action == "synchronize" or "base" in changed)
+
+
+def _merge_queue_job(
+    payload: dict[str, Any], action: str, repository: str, installation: int
+) -> JobRequest | None:
+    """Returns the job that answers for a required check at the commit of a merge group, before all others."""
+    group = _object(payload, "merge_group")
+    branch, sha = _text(group, "head_ref"), _text(group, "head_sha")
+    number = queued_number(branch)
+    if action != "checks_requested" or number is None or number > MAX_NUMBER or not _SHA.fullmatch(sha):
+        return None
+    kept = {
+        "action": action,
+        "merge_group": {"head_ref": branch, "head_sha": sha},
+        "repository": {"full_name": repository},
+    }
+    key = f"merge-queue:{repository.casefold()}:{sha}"
+    return JobRequest("merge-queue", repository, installation, MERGE_QUEUE, kept, number, key, priority=1)
 
 
 def _command_job(

@@ -20,6 +20,7 @@ COMMAND_EVENTS: Final = ("issue_comment", "pull_request_review_comment")
 """Events on which a command in a comment is carried out."""
 MERGE_QUEUE: Final = "merge_group"
 """The event of a merge queue, on which required checks run again."""
+_QUEUE_BRANCH: Final = re.compile(r"refs/heads/gh-readonly-queue/\S+/pr-([1-9]\d{0,9})-[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,24 @@ class CommandTask:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeQueueTask:
+    """A pull request in a merge queue, where nothing is reviewed: its check run is repeated."""
+
+    repository: str
+    """`owner/name`, from GITHUB_REPOSITORY."""
+    number: int
+    group_sha: str
+    """The commit that the queue would merge, and at which it waits for required checks."""
+
+
+@dataclass(frozen=True, slots=True)
 class NothingToDo:
     """A run that ends at once without an error; `why` is a sentence."""
 
     why: str
 
 
-Task = ReviewTask | PublishTask | AuditTask | CommandTask | NothingToDo
+Task = ReviewTask | PublishTask | AuditTask | CommandTask | MergeQueueTask | NothingToDo
 
 
 def read_event(
@@ -118,9 +130,7 @@ def read_event(
             ]
         )
     if name == MERGE_QUEUE:
-        return NothingToDo(
-            "Pull requests are reviewed before they are in the merge queue: nothing is reviewed in it."
-        )
+        return _read_merge_group(event, repository)
     if name == "workflow_run":
         return _read_workflow_run(event, repository, pull_request)
     if name == "workflow_dispatch":
@@ -250,6 +260,20 @@ def _read_workflow_run(
         run.text("conclusion"),
         requested,
     )
+
+
+def _read_merge_group(event: PayloadNode, repository: str) -> MergeQueueTask | NothingToDo:
+    group = event.at("merge_group")
+    number = queued_number(group.text("head_ref"))
+    if event.text("action") != "checks_requested" or number is None:
+        return NothingToDo("Nothing is asked about a pull request in the merge queue.")
+    return MergeQueueTask(repository, number, group.sha("head_sha"))
+
+
+def queued_number(branch: str) -> int | None:
+    """Returns the pull request of a merge group by the name of its branch; None for a name of another form."""
+    match = _QUEUE_BRANCH.fullmatch(branch)
+    return int(match[1]) if match else None
 
 
 def _is_fork(head: PayloadNode, repository: str) -> bool:
