@@ -11,9 +11,9 @@ from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.automatic_settings import AutomaticSettings, LabelSettings
 from hunkwise.settings.config import parse_config
-from hunkwise.settings.events import CommandTask, NothingToDo, ReviewTask, read_event
+from hunkwise.settings.events import CommandTask, MergeQueueTask, NothingToDo, ReviewTask, read_event
 from tests.pages import code_blocks, code_spans, page, table
-from tests.settings.test_github_context import ACTIONS, HEAD, REPOSITORY, example, new_comment
+from tests.settings.test_github_context import ACTIONS, HEAD, REPOSITORY, example, examples, new_comment
 
 PAGE = page("docs/events.md")
 ROWS = table(PAGE, "Event")
@@ -21,6 +21,7 @@ OUTCOMES = {
     "Nothing:": NothingToDo,
     "Reviews": ReviewTask,
     "Carries": CommandTask,
+    "Repeats": MergeQueueTask,
     "Audits": AuditTask,
     "Fails": SettingsError,
 }
@@ -33,6 +34,9 @@ def result_of(name: str, action: str) -> type:
         payload = example("opened")
     if name.endswith("_comment"):
         payload = new_comment(name)
+    if name == "merge_group":
+        (payload, *_) = examples(name)
+        payload |= {"repository": {"full_name": REPOSITORY}}
     raw = json.dumps(payload | {"action": action}).encode()
     number = 2 if name == "workflow_dispatch" else None
     try:
