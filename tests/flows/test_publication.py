@@ -109,10 +109,15 @@ def test_a_second_run_that_finds_the_same_writes_no_second_comment() -> None:
     assert where(published) == {"In other words": Destination.INLINE}
 
 
-def test_a_second_run_on_the_same_code_writes_nothing() -> None:
-    world = World(raised_once())
+@pytest.mark.parametrize(
+    ("automatic", "told"), [(True, []), (False, ["check Reviewing", "conclude 100 success"])]
+)
+def test_a_second_run_on_the_same_code_writes_a_check_run_only_for_a_person(
+    automatic: bool, told: list[str]
+) -> None:
+    world = World(raised_once(), replace(TERMS, automatic=automatic))
     published = world.publish(whole_review(questions=0), begun=False)
-    assert world.told == []
+    assert world.told == told
     assert published.view.posted.review_url == "C901"
     assert "Nothing has changed" in published.view.posted.notes[0]
     assert [found.title for found in published.view.review.findings] == [FOUND.title]

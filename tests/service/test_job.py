@@ -16,6 +16,7 @@ from hunkwise.errors import GitHubError, GitHubErrorKind
 from hunkwise.service.installation import Installations
 from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner, MirrorPort
 from hunkwise.service.queue import JobRequest, JobResult
+from hunkwise.service.webhooks import Webhook, jobs_of
 from tests.end_to_end.world import LINE
 from tests.fakes.enterprise_server import HOST, enterprise_server
 from tests.fakes.github_app import INSTALLATION
@@ -106,6 +107,24 @@ def test_a_merge_queue_gets_the_conclusion_of_the_review_without_model_and_mirro
         (group, "neutral"),
     ]
     assert (world.model.requests, world.app.fetched) == ([], [])
+
+
+def test_a_check_run_that_is_requested_again_is_made_again_though_nothing_is_new(world: ServiceWorld) -> None:
+    assert asyncio.run(world.runner().run(1, review_of())).exit_code == 0
+    fake = world.app.repositories[REPOSITORIES[0]]
+    posted, asked = world.reviews(), len(world.model.requests)
+    (first,) = fake.check_runs
+    payload = {
+        "action": "rerequested",
+        "check_run": {"pull_requests": [], "details_url": first.details_url},
+        "repository": {"full_name": REPOSITORIES[0]},
+        "installation": {"id": INSTALLATION},
+    }
+    job = jobs_of(Webhook("1", "check_run", payload)).start
+    assert job is not None
+    assert asyncio.run(world.runner().run(2, job)).exit_code == 0
+    assert [(run.head_sha, run.conclusion) for run in fake.check_runs] == [(first.head_sha, "success")] * 2
+    assert (world.reviews(), len(world.model.requests)) == (posted, asked)
 
 
 def _noting(world: ServiceWorld, environs: dict[str, str], script: Script) -> Script:

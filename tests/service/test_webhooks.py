@@ -209,6 +209,40 @@ def test_a_merge_group_is_answered_before_reviews_and_once() -> None:
     assert job.lock == other.lock != review.lock
 
 
+def rerequested(event: str, action: str = "rerequested", **check: Any) -> JobRequest | None:
+    return jobs({**pull_request(), "action": action, event: {"pull_requests": [], **check}}, event).start
+
+
+LISTED = [{"number": 5, "head": {"sha": HEAD}}]
+URL = "https://github.com/Acme/shop/pull/5"
+
+
+@pytest.mark.parametrize(
+    ("event", "check", "starts"),
+    [
+        ("check_run", {"pull_requests": LISTED}, True),
+        ("check_suite", {"pull_requests": LISTED}, True),
+        ("check_run", {"details_url": URL}, True),
+        ("check_run", {"pull_requests": [{"number": 6}], "details_url": URL}, True),
+        ("check_run", {"details_url": "https://github.com/other/shop/pull/5"}, False),
+        ("check_run", {"details_url": f"{URL}/files"}, False),
+        ("check_run", {"details_url": None}, False),
+        ("check_run", {"pull_requests": None}, False),
+        ("check_suite", {}, False),
+        ("check_run", {"pull_requests": LISTED, "action": "created"}, False),
+        ("check_suite", {"pull_requests": LISTED, "action": "requested"}, False),
+    ],
+)
+def test_a_check_run_is_made_again_as_a_person_requested(
+    event: str, check: dict[str, Any], starts: bool
+) -> None:
+    job, review = rerequested(event, **check), jobs(pull_request()).start
+    assert (job is not None) == starts
+    if job is not None:
+        assert review is not None
+        assert (job.event, job.number, job.queueing_lock) == ("workflow_dispatch", 5, review.queueing_lock)
+
+
 @pytest.mark.parametrize(
     "payload",
     [merge_group(action="destroyed"), merge_group(2**31), merge_group(0), merge_group(head_sha="../..")],
@@ -243,7 +277,9 @@ def test_a_job_keeps_no_text_that_a_stranger_wrote() -> None:
     assert all(job is not None and hostile not in str(job) for job in found)
 
 
-@pytest.mark.parametrize("event", ["ping", "installation", "installation_repositories", "check_run", "push"])
+@pytest.mark.parametrize(
+    "event", ["ping", "installation", "installation_repositories", "workflow_run", "push"]
+)
 def test_other_events_start_nothing(event: str) -> None:
     assert jobs({"action": "created"}, event) == WebhookJobs()
 

@@ -183,9 +183,10 @@ class Publisher:
 
     @property
     def _details_url(self) -> str:
+        """The workflow's run; without one the pull request, which the service reads from it where GitHub names none."""
         environment = self._environment
         if not environment.run_id:
-            return ""
+            return self._pull_request.url
         return f"{environment.server_url}/{environment.repository}/actions/runs/{environment.run_id}"
 
     @property

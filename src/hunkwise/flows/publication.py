@@ -165,6 +165,11 @@ class Publication:
         if self._settings.dry_run:
             return self._finish_unposted(plan, "Dry run: nothing was posted.")
         if self._is_unchanged(plan):
+            if not self._settings.automatic:  # GitHub's "Re-run" waits for a new check run
+                view = plan.view(PostResult())
+                self._ports.announcement.end(
+                    view.review.head_sha, view.verdict.conclusion, check_output(view)
+                )
             return self._finish_unposted(
                 plan, "Nothing has changed since the last review, so nothing was posted."
             )

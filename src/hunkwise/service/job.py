@@ -253,6 +253,7 @@ class JobRunner:
             "github-token": tokens.github,
             **({"copilot-token": tokens.copilot} if tokens.copilot else {}),
             **settings.model_inputs,
+            **({"pull-request": str(job.number)} if job.event == "workflow_dispatch" else {}),
         }
         return {
             **{name: value for name, value in self._environ.items() if name in KEPT or is_passed_on(name)},

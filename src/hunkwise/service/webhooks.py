@@ -25,8 +25,11 @@ MAX_NUMBER: Final = 2**31 - 1
 _MAX_ID: Final = 2**53
 REVIEWED: Final = ("opened", "synchronize", "reopened", "ready_for_review", "edited", "labeled", "unlabeled")
 """Activity types of `pull_request` that start a review; `edited` only with a new title or base."""
+_PULL_URL: Final = re.compile(r".*/([^/]+/[^/]+)/pull/([1-9]\d{0,8})")
 _SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 COMMENTS: Final = ("issue_comment", "pull_request_review_comment")
+_CHECKS: Final = ("check_run", "check_suite")
+"""Sent to the App without a subscription where somebody chooses "Re-run"."""
 
 
 class WebhookError(Exception):
@@ -94,7 +97,7 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
 def jobs_of(webhook: Webhook) -> WebhookJobs:
     """Returns what the webhook asks for; nothing for events that need no job. Raises WebhookError."""
     payload = webhook.payload
-    if webhook.event not in ("pull_request", MERGE_QUEUE, *COMMENTS):
+    if webhook.event not in ("pull_request", MERGE_QUEUE, *COMMENTS, *_CHECKS):
         return WebhookJobs()
     action = _text(payload, "action")
     repository = _name(_object(payload, "repository"))
@@ -103,6 +106,9 @@ def jobs_of(webhook: Webhook) -> WebhookJobs:
         return _pull_request_jobs(payload, action, repository, installation)
     if webhook.event == MERGE_QUEUE:
         return WebhookJobs(_merge_queue_job(payload, action, repository, installation))
+    if webhook.event in _CHECKS:
+        check = _object(payload, webhook.event)
+        return WebhookJobs(_rerequested_job(check, action, repository, installation))
     if action != "created":
         return WebhookJobs()
     return WebhookJobs(_command_job(webhook.event, payload, repository, installation))
@@ -134,6 +140,22 @@ def _pull_request_jobs(
     if action not in REVIEWED or pull.get("state") != "open" or (action == "edited" and not changed):
         return WebhookJobs()
     return WebhookJobs(job, supersedes=action == "synchronize" or "base" in changed)
+
+
+def _rerequested_job(
+    check: dict[str, Any], action: str, repository: str, installation: int
+) -> JobRequest | None:
+    """Returns the review that a person requested; None if it is not known of which pull request."""
+    pulls, url = check.get("pull_requests"), check.get("details_url")
+    # Those of forks are not listed, but our check runs have their addresses.
+    match = _PULL_URL.fullmatch(url) if isinstance(url, str) else None
+    number = int(match[2]) if match and match[1].casefold() == repository.casefold() else None
+    if number is None and isinstance(pulls, list) and pulls and isinstance(pulls[0], dict):
+        number = _number(pulls[0], "number", MAX_NUMBER)
+    if action != "rerequested" or number is None:
+        return None
+    kept = {"repository": {"full_name": repository}}
+    return JobRequest("review", repository, installation, "workflow_dispatch", kept, number)
 
 
 def _merge_queue_job(
