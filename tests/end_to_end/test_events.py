@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.step import Result
+from tests.end_to_end.step import GITHUB_TOKEN, READ_TOKEN, Result
 from tests.end_to_end.test_settings import DISPATCH
 from tests.end_to_end.world import BASE, HEAD, World, finding, report_call
 from tests.fakes.model_script import Fault, always, report, turns
@@ -107,6 +107,21 @@ def test_merge_queue_gets_the_conclusion_of_the_review(world: World) -> None:
         ("hunkwise", pull.head_sha, "failure"),
         ("hunkwise", pull.base_sha, "failure"),
     ]
+
+
+@pytest.mark.parametrize(("token", "group"), [(READ_TOKEN, None), (GITHUB_TOKEN, "e" * 40)])
+def test_merge_queue_is_not_held_up_by_a_check_run_that_github_refuses(
+    world: World, token: str, group: str | None
+) -> None:
+    world.change(script=report([]))
+    world.run(code=0)
+    writes, event = len(world.github.writes), merge_group(world)
+    event["payload"]["merge_group"]["head_sha"] = group or world.github.hub.pulls[1].base_sha
+    result = world.run({"github-token": token}, code=0, **event)
+    (notice,) = result.commands("notice")
+    assert "the check run of #1 is not repeated: GitHub" in notice
+    assert (len(world.github.check_runs), result.outputs) == (1, NO_REVIEW)
+    assert len(world.github.writes) == writes + 1, "it was tried once"
 
 
 @pytest.mark.parametrize("dry_run", ["true", "false"])

@@ -18,7 +18,7 @@ from hunkwise.copilot.isolation import Credential, refuse_unsafe
 from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
-from hunkwise.errors import Error, SettingsError
+from hunkwise.errors import Error, GitHubError, SettingsError
 from hunkwise.files import read_bounded
 from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.events import (
@@ -153,6 +153,7 @@ class Action:
         from hunkwise.commands.pull_request import RepositoryReader
         from hunkwise.flows.check_run import repeat_check_run
         from hunkwise.github.checks import CheckRuns
+        from hunkwise.github.responses import REFUSED
         from hunkwise.github.writer import Writer
 
         nothing = "Nothing is reviewed in a merge queue"
@@ -163,6 +164,12 @@ class Action:
             pull_request = reader.github.pull_request(task.number)
             checks = CheckRuns(Writer(reader.github, task.number, reader.scan))
             conclusion = repeat_check_run(checks, pull_request, task.group_sha, reader.run)
+        except GitHubError as error:
+            if error.kind not in REFUSED:
+                raise
+            return NothingToDo(
+                f"{nothing}, and the check run of #{task.number} is not repeated: {error.message}"
+            )
         finally:
             reader.close()
         if conclusion is None:
