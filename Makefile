@@ -154,8 +154,8 @@ $(VENV)/.lock: requirements/lock.txt | $(VENV)/bin/python
 # end in the name of a file, in alphabetical order, so that dev.txt comes first there too.
 lock: $(VENV)/.lock ## update the locks of the Python packages
 	@$(COMPILE) --all-extras --group=dev --output-file=requirements/dev.txt pyproject.toml
-	@$(COMPILE) --constraint=requirements/dev.txt --output-file=requirements/runtime.txt pyproject.toml
-	@$(COMPILE) --extra=service --constraint=requirements/dev.txt --output-file=requirements/service.txt pyproject.toml
+	@$(COMPILE) --extra=otel --constraint=requirements/dev.txt --output-file=requirements/runtime.txt pyproject.toml
+	@$(COMPILE) --extra=otel --extra=service --constraint=requirements/dev.txt --output-file=requirements/service.txt pyproject.toml
 	@for group in build fuzz lock release; do \
 	  $(COMPILE) --constraint=requirements/dev.txt --group=pyproject.toml:$$group \
 	    --output-file=requirements/$$group.txt || exit; done

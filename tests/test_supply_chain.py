@@ -459,8 +459,8 @@ def test_lock_names_its_command(name: str) -> None:
     constraint = " --constraint=requirements/dev.txt"
     options = {
         "dev": " --all-extras --group=dev",
-        "runtime": constraint,
-        "service": f" --extra=service{constraint}",
+        "runtime": f" --extra=otel{constraint}",
+        "service": f" --extra=otel --extra=service{constraint}",
     }.get(name, f"{constraint} --group=pyproject.toml:{name}")
     source = " pyproject.toml" if name in {"dev", "runtime", "service"} else ""
     assert found == f"#    {COMPILED}{options} --output-file=requirements/{name}.txt{source}"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tests.end_to_end.step import COPILOT_TOKEN
 from tests.end_to_end.world import finding
+from tests.fakes.http_server import serve
 from tests.fakes.model_script import report
+from tests.fakes.otlp_collector import FakeCollector
 from tests.image.container_world import ContainerWorld
 
 
@@ -43,6 +45,15 @@ def test_reviews_with_copilot(world: ContainerWorld) -> None:
     world.run_copilot(code=0)
     assert [comment.line for comment in world.github.comments] == [3]
     assert {entry.token for entry in world.copilot.journal} == {COPILOT_TOKEN}
+
+
+def test_sends_the_spans_of_the_run_and_those_of_the_cli(world: ContainerWorld) -> None:
+    world.change(script=report([finding()]))
+    collector = FakeCollector()
+    with serve(collector) as url:
+        world.run(environ={"OTEL_EXPORTER_OTLP_ENDPOINT": url}, code=0)
+    assert {"hunkwise.run", "invoke_agent"} <= {span.name for span in collector.spans}
+    assert len({span.trace for span in collector.spans}) == 1
 
 
 def test_demo_needs_no_account(world: ContainerWorld) -> None:
