@@ -580,6 +580,10 @@ _LIMITS: dict[str, tuple[list[str], str]] = {
         ["hunkwise.service.mirror:MOST_FETCHES"],
         "tests/service/test_mirror.py::test_a_mirror_is_made_anew_after_many_fetches",
     ),
+    "Time in which no job uses a mirror": (
+        ["hunkwise.service.mirror:UNUSED_DAYS"],
+        "tests/service/test_mirror.py::test_a_mirror_that_no_job_has_used_for_long_is_deleted",
+    ),
     "Webhooks and finished jobs that are kept": (
         ["hunkwise.service.queue:KEPT_DAYS"],
         "tests/service/test_queue.py::test_what_is_older_than_a_month_is_deleted",

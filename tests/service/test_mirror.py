@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,7 +14,7 @@ import pytest
 
 from hunkwise.repository.git import Git
 from hunkwise.service.installation import PERMISSIONS
-from hunkwise.service.mirror import DEPTH, MOST_FETCHES, Mirrors
+from hunkwise.service.mirror import DEPTH, MOST_FETCHES, UNUSED_DAYS, Mirrors
 from tests.fakes.github_app import INSTALLATION
 from tests.service.app_world import AppWorld, app_world
 
@@ -145,6 +147,20 @@ def test_a_mirror_is_made_anew_after_many_fetches(world: AppWorld) -> None:
         (packs / f"pack-{number}.pack").write_bytes(b"")
     assert own.trim() == 1
     assert own.prepare("octo/first", 3, token(world)) == place
+
+
+def test_a_mirror_that_no_job_has_used_for_long_is_deleted(world: AppWorld) -> None:
+    own = mirrors(world)
+    place = own.prepare("octo/first", 3, token(world))
+    assert place is not None
+
+    def trimmed(days: int) -> int:
+        os.utime(place, (time.time() - days * 86_400,) * 2)
+        return own.trim()
+
+    assert trimmed(UNUSED_DAYS + 1) == 0, "a job still uses it"
+    own.release(place)
+    assert (trimmed(UNUSED_DAYS - 1), trimmed(UNUSED_DAYS + 1), place.exists()) == (0, 1, False)
 
 
 def test_jobs_of_one_repository_fetch_one_after_another(world: AppWorld) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ DEPTH: Final = 50
 """Commits before a base or a head that are fetched: enough for most merge bases; the API has the others."""
 MOST_FETCHES: Final = 100
 """After these a mirror is made anew: each leaves a pack, and objects of closed pull requests are never deleted."""
+UNUSED_DAYS: Final = 30
+"""Days without a job after which a mirror is deleted: the App may have no access to its repository any more."""
 _WHOLE: Final = 0x7FFFFFFF
 """Git's depth for a whole history."""
 _SECONDS: Final = 120.0
@@ -98,13 +101,14 @@ class Mirrors:
             kill(process)
 
     def trim(self) -> int:
-        """Deletes unused mirrors beyond the limit, and those that are to be made anew; returns their number."""
+        """Deletes unused mirrors beyond the limit, old ones, and those to be made anew; returns their number."""
+        old = time.time() - UNUSED_DAYS * 86_400
         owners = [owner for kind in _folders(self._root) for owner in _folders(kind)]
         found = [place for owner in owners for place in _folders(owner)]
         sizes = {place: _size(place) for place in found}
         total, deleted = sum(sizes.values()), 0
         for place in sorted(found, key=_last_use):
-            if total <= self._limit and _fetches(place) < MOST_FETCHES:
+            if total <= self._limit and _fetches(place) < MOST_FETCHES and _last_use(place) > old:
                 continue
             with _unused(place) as unused:
                 if unused:
