@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, assert_never
 
@@ -92,12 +93,13 @@ class Action:
             case AuditTask():
                 from hunkwise.commands.audit_step import run_audit_step
 
-                return run_audit_step(environment, inputs, task, self._started, runner, self._environ)
+                start = partial(self._start_sidecar, inputs)
+                return run_audit_step(environment, inputs, task, self._started, runner, self._environ, start)
             case CommandTask():
                 from hunkwise.commands.command_step import ReviewParts, run_command_step
 
                 parts = ReviewParts(
-                    lambda: self._start_sidecar(inputs),
+                    partial(self._start_sidecar, inputs),
                     lambda own, review: self._review(environment, own, review, runner),
                 )
                 return run_command_step(environment, inputs, task, self._started, parts)
@@ -179,7 +181,12 @@ class Action:
         return NothingToDo(f"{nothing}: the conclusion of #{task.number} is repeated ({conclusion}).")
 
     def _start_sidecar(self, inputs: Inputs) -> Sidecar | list[Address]:
-        self._sidecar = start_sidecar(inputs, self._environ)
+        """Starts a CLI; returns it, or the addresses of the CLIs at `copilot-url`. Raises ModelError."""
+        if inputs.copilot_urls:
+            self._sidecar = addresses(inputs)
+        else:
+            self._sidecar = Sidecar(find_cli(self._environ), credential(inputs), self._environ)
+            self._sidecar.start()
         return self._sidecar
 
     def close(self) -> None:
@@ -224,15 +231,6 @@ def settings(environ: Mapping[str, str]) -> tuple[RunnerEnvironment, Inputs]:
     if environment is None or inputs is None:
         raise SettingsError(faults)
     return environment, inputs
-
-
-def start_sidecar(inputs: Inputs, environ: Mapping[str, str]) -> Sidecar | list[Address]:
-    """Starts a CLI; returns it, or the addresses of the CLIs at `copilot-url`. Raises ModelError."""
-    if inputs.copilot_urls:
-        return addresses(inputs)
-    sidecar = Sidecar(find_cli(environ), credential(inputs), environ)
-    sidecar.start()
-    return sidecar
 
 
 def addresses(inputs: Inputs) -> list[Address]:

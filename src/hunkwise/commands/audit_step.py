@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hunkwise.actions import Runner
-from hunkwise.commands.action import start_sidecar
 from hunkwise.commands.audit_stages import (
     Audit,
     AuditOutcome,
@@ -18,7 +17,7 @@ from hunkwise.commands.audit_stages import (
 from hunkwise.commands.audit_stores import PLAN_NAME, StateIssue, read_parts, read_plan_file
 from hunkwise.commands.journal import Journal, write_json
 from hunkwise.commands.signals import Signals
-from hunkwise.copilot.sidecar import Sidecar
+from hunkwise.copilot.sidecar import Address, Sidecar
 from hunkwise.domain.model import Deadlines
 from hunkwise.domain.review import ExitCode
 from hunkwise.domain.text import count
@@ -45,9 +44,10 @@ def run_audit_step(
     started: float,
     runner: Runner,
     environ: Mapping[str, str],
+    start: Callable[[], Sidecar | Sequence[Address]],
 ) -> ExitCode:
-    """Runs a step of an audit, and writes its log, outputs and summary. Raises Error."""
-    step = _AuditStep(environment, inputs, task, started, runner, environ)
+    """Runs a step of an audit, and writes its log, outputs and summary. `start` starts a CLI. Raises Error."""
+    step = _AuditStep(environment, inputs, task, started, runner, environ, start)
     try:
         return step.run()
     finally:
@@ -55,7 +55,7 @@ def run_audit_step(
 
 
 class _AuditStep:
-    """One step. `close` ends what it has started."""
+    """One step. Call `close` at its end."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class _AuditStep:
         started: float,
         runner: Runner,
         environ: Mapping[str, str],
+        start: Callable[[], Sidecar | Sequence[Address]],
     ) -> None:
         self._environment = environment
         self._inputs = inputs
@@ -72,8 +73,8 @@ class _AuditStep:
         self._started = started
         self._runner = runner
         self._environ = environ
+        self._start = start
         self._scan = SecretScan(inputs.secrets)
-        self._sidecar: Sidecar | None = None
         overrides = inputs.overrides()
         self._deadlines = Deadlines(started, 60.0)
         self._git = _checkout(environment.workspace)
@@ -132,9 +133,7 @@ class _AuditStep:
                 return self._finish(self._merge(plan, parts, []))
 
     def close(self) -> None:
-        """Ends the CLI, the connections and git."""
-        if self._sidecar is not None:
-            self._sidecar.stop()
+        """Ends the connections and git."""
         self._github.close()
         self._git.close()
 
@@ -152,8 +151,7 @@ class _AuditStep:
         plan.shard_files(shard)  # a wrong number is an error before anything is started
         signals = Signals()
         signals.install()
-        where = start_sidecar(self._inputs, self._environ)
-        self._sidecar = where if isinstance(where, Sidecar) else None
+        where = self._start()
         signals.raise_on_second()
         return self._audit.run(
             plan,
