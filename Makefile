@@ -14,8 +14,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP_CHECK := $(BIN)/python -m pip check || \
   { echo "The packages in $(VENV) do not fit together. It may hold some of an older lock: run make clean" >&2; exit 1; }
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.11 --generate-hashes --no-strip-extras
-# Four processes more than there are cores, since tests wait for half of their time. The tests of one file are
-# distributed too: they can take minutes.
+# Four processes more than there are cores, since tests also wait: with six on two cores they take 465 s, with four
+# 535 s. The tests of one file are distributed too: they can take minutes.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 4)))
 TEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/image
 # What chooses the steps that test-all runs as processes; printed at its start.

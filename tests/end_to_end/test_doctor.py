@@ -19,6 +19,7 @@ from tests.copilot.programs import script
 from tests.copilot.sidecar_root import root_folder
 from tests.end_to_end import step_checks
 from tests.end_to_end.step import COPILOT_TOKEN, GITHUB_TOKEN, PERSONAL_TOKEN, READ_TOKEN, ROOT
+from tests.end_to_end.test_events import merge_group
 from tests.end_to_end.world import BASE, HEAD, SECRETS, World, wait_until
 from tests.fakes import command_line as in_process
 from tests.fakes.actions_runner import read_log
@@ -349,6 +350,12 @@ def test_names_command_of_comment(world: World, body: str, said: str) -> None:
         "comment": {"id": 5, "body": body, "user": {"login": "mona", "type": "User"}},
     }
     assert job(world, event_name="issue_comment", payload=payload).line("Event") == said
+
+
+def test_names_the_pull_request_of_a_merge_queue(world: World) -> None:
+    world.change()
+    told = job(world, **merge_group(world)).line("Event")
+    assert told == "merge_group: the check run of #1 is to be repeated, and no model is asked"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
@@ -186,6 +187,22 @@ def test_what_has_ended_cannot_be_abandoned() -> None:
     assert world.told[-1] == "conclude 100 success"
 
 
+@dataclass
+class QueueChecks:
+    """Check runs by commit."""
+
+    runs: dict[str, tuple[CheckRun, ...]]
+    created: list[tuple[object, ...]] = field(default_factory=list)
+
+    def at(self, head_sha: str) -> tuple[CheckRun, ...]:
+        return self.runs[head_sha]
+
+    def create_completed(
+        self, head_sha: str, external_id: str, output: CheckOutput, details_url: str, conclusion: Conclusion
+    ) -> None:
+        self.created.append((head_sha, external_id, output.title, details_url, conclusion))
+
+
 def ended(check_id: int, conclusion: str, external_id: str = "hunkwise:1") -> CheckRun:
     return CheckRun(check_id, "completed", conclusion, external_id)
 
@@ -208,10 +225,8 @@ def ended(check_id: int, conclusion: str, external_id: str = "hunkwise:1") -> Ch
 def test_a_merge_queue_gets_the_last_conclusion_at_the_head(
     runs: tuple[CheckRun, ...], conclusion: Conclusion | None
 ) -> None:
-    pull = PullRequest(
-        "o/r", 7, "", "", "stranger", "main", "b" * 40, "feature", HEAD, url="https://github.com/o/r/pull/7"
-    )
-    world = World(None)
-    world.checks.runs, world.checks.details_url = runs, pull.url
-    assert repeat_check_run(world.checks, pull, "c" * 40, RUN) == conclusion
-    assert world.told == (["check As in pull request #7", f"conclude 100 {conclusion}"] if conclusion else [])
+    pull = PullRequest("o/r", 7, "", "", "stranger", "main", "b" * 40, "feature", HEAD, url="https://x/7")
+    checks = QueueChecks({HEAD: runs})
+    assert repeat_check_run(checks, pull, "c" * 40, RUN) == conclusion
+    made = ("c" * 40, f"hunkwise:{RUN}", "As in pull request #7", "https://x/7", conclusion)
+    assert checks.created == ([made] if conclusion else [])

@@ -95,6 +95,27 @@ def test_check_run_is_created_once(world: World, fault: dict[str, Any], stored: 
     assert check_id == world.fake.check_runs[1].id
 
 
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_check_run_is_not_created_again_if_it_cannot_be_read(world: World, status: int) -> None:
+    world.fake.fault("POST", "/check-runs", commit_then_fail=True, status=502)
+    world.fake.fault("GET", "/check-runs", times=9, status=status)
+    with pytest.raises(GitHubError):
+        start(world, checks(world))
+    assert [run.external_id for run in world.fake.check_runs] == ["4711.c0ffee"]
+
+
+def test_check_run_is_created_with_its_conclusion(world: World) -> None:
+    writer = checks(world)
+    world.fake.fault("POST", "/check-runs", commit_then_fail=True, status=502)
+    url = "https://github.com/o/r/pull/7"
+    writer.create_completed(world.head, "4711.c0ffee", BEGUN, url, Conclusion.NEUTRAL)
+    (run,) = world.fake.check_runs
+    assert (run.status, run.conclusion, run.details_url) == ("completed", "neutral", url)
+    assert [(one.id, one.conclusion, one.external_id) for one in writer.at(world.head)] == [
+        (run.id, "neutral", "4711.c0ffee")
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

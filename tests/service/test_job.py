@@ -119,6 +119,7 @@ def test_a_check_run_that_is_requested_again_is_made_again_though_nothing_is_new
         "check_run": {"pull_requests": [], "details_url": first.details_url},
         "repository": {"full_name": REPOSITORIES[0]},
         "installation": {"id": INSTALLATION},
+        "sender": {"type": "User"},
     }
     job = jobs_of(Webhook("1", "check_run", payload)).start
     assert job is not None

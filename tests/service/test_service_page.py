@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from hunkwise.copilot.isolation import ROOT_VARIABLE
-from hunkwise.service.installation import EVENTS, PERMISSIONS
+from hunkwise.service.installation import EVENTS, PERMISSIONS, SUBSCRIPTIONS
 from hunkwise.service.job import KEPT
 from hunkwise.service.settings import read_service_settings
 from tests.fakes.github_app import key_pair
@@ -49,7 +49,7 @@ def test_every_variable_is_in_the_table(tmp_path: Path) -> None:
 def test_the_manifest_has_the_permissions_and_events_of_the_jobs() -> None:
     manifest = json.loads((ROOT / "examples/service/app-manifest.json").read_text(encoding="utf-8"))
     needed = {"metadata": "read"}
-    for permissions in PERMISSIONS.values():
+    for permissions in (*PERMISSIONS.values(), SUBSCRIPTIONS):
         for name, level in permissions.items():
             needed[name] = max(level, needed.get(name, level))  # `write` is more than `read`
     assert manifest["default_permissions"] == needed

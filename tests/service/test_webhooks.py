@@ -210,27 +210,37 @@ def test_a_merge_group_is_answered_before_reviews_and_once() -> None:
 
 
 def rerequested(event: str, action: str = "rerequested", **check: Any) -> JobRequest | None:
-    return jobs({**pull_request(), "action": action, event: {"pull_requests": [], **check}}, event).start
+    """Returns the job of a check run or check suite; `kind` is the type of who requests it."""
+    payload = {**pull_request(), "action": action, "sender": {"type": check.pop("kind", "User")}}
+    payload["repository"]["id"] = 1
+    found = {"pull_requests": [], "details_url": None, "head_sha": HEAD, **check}
+    return jobs({**payload, event: found}, event).start
 
 
-LISTED = [{"number": 5, "head": {"sha": HEAD}}]
-URL = "https://github.com/Acme/shop/pull/5"
+def listed(number: int = 5, repository: int = 1) -> dict[str, Any]:
+    return {"number": number, "base": {"repo": {"id": repository}}}
+
+
+URL = "https://github.com/acme/shop/pull/5"
 
 
 @pytest.mark.parametrize(
     ("event", "check", "starts"),
     [
-        ("check_run", {"pull_requests": LISTED}, True),
-        ("check_suite", {"pull_requests": LISTED}, True),
+        ("check_run", {"pull_requests": [listed()]}, True),
+        ("check_suite", {"pull_requests": [listed()]}, True),
+        ("check_suite", {"pull_requests": [listed(6, repository=2), listed()]}, True),
         ("check_run", {"details_url": URL}, True),
-        ("check_run", {"pull_requests": [{"number": 6}], "details_url": URL}, True),
-        ("check_run", {"details_url": "https://github.com/other/shop/pull/5"}, False),
+        ("check_run", {"pull_requests": [listed(6)], "details_url": URL}, True),
+        ("check_run", {"details_url": "https://github.com/old/name/pull/5"}, True),
         ("check_run", {"details_url": f"{URL}/files"}, False),
-        ("check_run", {"details_url": None}, False),
+        ("check_run", {"details_url": "https://example.com/"}, False),
         ("check_run", {"pull_requests": None}, False),
+        ("check_suite", {"pull_requests": [listed(repository=2)]}, False),
         ("check_suite", {}, False),
-        ("check_run", {"pull_requests": LISTED, "action": "created"}, False),
-        ("check_suite", {"pull_requests": LISTED, "action": "requested"}, False),
+        ("check_run", {"pull_requests": [listed()], "action": "created"}, False),
+        ("check_suite", {"pull_requests": [listed()], "action": "requested"}, False),
+        ("check_suite", {"pull_requests": [listed()], "kind": "Bot"}, False),
     ],
 )
 def test_a_check_run_is_made_again_as_a_person_requested(
@@ -240,7 +250,15 @@ def test_a_check_run_is_made_again_as_a_person_requested(
     assert (job is not None) == starts
     if job is not None:
         assert review is not None
-        assert (job.event, job.number, job.queueing_lock) == ("workflow_dispatch", 5, review.queueing_lock)
+        assert (job.event, job.number, job.lock) == ("workflow_dispatch", 5, review.lock)
+        assert job.queueing_lock != review.queueing_lock
+
+
+def test_the_check_run_of_a_merge_group_is_repeated_again() -> None:
+    branch = f"gh-readonly-queue/main/pr-5-{'a' * 40}"
+    asked = jobs(merge_group(), "merge_group").start
+    assert rerequested("check_suite", head_branch=branch) == asked
+    assert rerequested("check_run", check_suite={"head_branch": branch}, details_url=URL) == asked
 
 
 @pytest.mark.parametrize(

@@ -631,3 +631,8 @@ def test_server_token_is_only_for_copilot_of_that_server(server: str, host: str 
 )
 def test_any_server_is_accepted_without_a_model(inputs: dict[str, str]) -> None:
     assert read_inputs(environ(**inputs) | {"GITHUB_SERVER_URL": "https://ghes.corp.example"})
+
+
+def test_a_merge_queue_needs_no_model() -> None:
+    server = {"GITHUB_SERVER_URL": "https://ghes.corp.example", "GITHUB_EVENT_NAME": "merge_group"}
+    assert read_inputs(environ() | server)

@@ -104,7 +104,7 @@ class Action:
                 )
                 return run_command_step(environment, inputs, task, self._started, parts)
             case MergeQueueTask():
-                return self._repeat_check_run(environment, inputs, task)
+                return self._repeat_check_run(environment, inputs, task, runner)
             case _:
                 assert_never(task)
 
@@ -149,9 +149,12 @@ class Action:
         return review.run(task, self._sidecar)
 
     def _repeat_check_run(
-        self, environment: RunnerEnvironment, inputs: Inputs, task: MergeQueueTask
+        self, environment: RunnerEnvironment, inputs: Inputs, task: MergeQueueTask, runner: Runner
     ) -> NothingToDo:
-        """Answers for a required check in a merge queue. Raises GitHubError."""
+        """Answers for a required check in a merge queue. Raises GitHubError.
+
+        A workflow whose token may not is only warned: its job can be the required check, and then holds nothing up.
+        """
         from hunkwise.commands.pull_request import RepositoryReader
         from hunkwise.flows.check_run import repeat_check_run
         from hunkwise.github.checks import CheckRuns
@@ -167,11 +170,10 @@ class Action:
             checks = CheckRuns(Writer(reader.github, task.number, reader.scan))
             conclusion = repeat_check_run(checks, pull_request, task.group_sha, reader.run)
         except GitHubError as error:
-            if error.kind not in REFUSED:
+            if error.kind not in REFUSED or not environment.actions:
                 raise
-            return NothingToDo(
-                f"{nothing}, and the check run of #{task.number} is not repeated: {error.message}"
-            )
+            runner.warning(f"The check run of #{task.number} is not repeated. {error}")
+            return NothingToDo(f"{nothing}.")
         finally:
             reader.close()
         if conclusion is None:

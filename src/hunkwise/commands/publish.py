@@ -183,7 +183,7 @@ class Publisher:
 
     @property
     def _details_url(self) -> str:
-        """The workflow's run; without one the pull request, which the service reads from it where GitHub names none."""
+        """The workflow's run; without one the pull request: the service reads its number where a webhook lists none."""
         environment = self._environment
         if not environment.run_id:
             return self._pull_request.url

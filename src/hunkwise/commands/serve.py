@@ -116,6 +116,8 @@ def _print_jobs(jobs: Sequence[JobRecord], kind: str) -> None:
     for job in jobs:
         status = "waiting" if job.status == "todo" else "running"
         what = f"{job.repository}#{job.number}" if job.number else job.repository
-        print_line(f"{job.id:>8}  {status}  {job.kind:<7}  {(now - job.at).total_seconds():>7,.0f} s  {what}")
+        print_line(
+            f"{job.id:>8}  {status}  {job.kind:<11}  {(now - job.at).total_seconds():>7,.0f} s  {what}"
+        )
     if not jobs:
         print_line("No job waits or runs.")

@@ -20,7 +20,7 @@ from hunkwise.flows.base_config import BaseConfig, read_base_texts
 from hunkwise.flows.template_check import RunKind, check_templates
 from hunkwise.settings.audit_inputs import AuditTask
 from hunkwise.settings.config import Config
-from hunkwise.settings.events import EVENTS, CommandTask, NothingToDo, PublishTask, ReviewTask, Task
+from hunkwise.settings.events import EVENTS, CommandTask, MergeQueueTask, PublishTask, ReviewTask, Task
 from hunkwise.settings.github_context import RunnerEnvironment
 from hunkwise.settings.inputs import KNOWN_INPUTS, Inputs, copilot_host, has_copilot
 from hunkwise.settings.parsing import CLASSIC_PREFIX, DEFAULT_CONFIG_PATH, parse_config_path, set_inputs
@@ -394,6 +394,7 @@ def _task_checks(name: str, task: Task) -> Iterator[Check]:
         yield ok("Event", f"{name}: {task.repository} is to be audited (audit: {task.stage})")
     elif isinstance(task, CommandTask):
         yield ok("Event", f"{name}: the command in a comment on #{task.number} is to be carried out")
+    elif isinstance(task, MergeQueueTask):
+        yield ok("Event", f"{name}: the check run of #{task.number} is to be repeated, and no model is asked")
     else:
-        why = task.why if isinstance(task, NothingToDo) else f"The check run of #{task.number} is repeated."
-        yield ok("Event", f"{name}: nothing to do. {why}")
+        yield ok("Event", f"{name}: nothing to do. {task.why}")

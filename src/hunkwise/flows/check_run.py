@@ -26,9 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class CheckRunPort(Protocol):
-    """GitHub's check runs; see github.checks. `at`, `start` and `complete` raise GitHubError, the others never."""
-
-    def at(self, head_sha: str) -> tuple[CheckRun, ...]: ...
+    """Writes GitHub's check runs; see github.checks. `start` and `complete` raise GitHubError, the others never."""
 
     def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str) -> int: ...
 
@@ -155,29 +153,37 @@ class CheckRunProgress:
         return self._started.result() if self._started is not None else None
 
 
+class MergeQueuePort(Protocol):
+    """Reads and creates check runs in a merge queue; see github.checks. Its methods raise GitHubError."""
+
+    def at(self, head_sha: str) -> tuple[CheckRun, ...]: ...
+
+    def create_completed(
+        self, head_sha: str, external_id: str, output: CheckOutput, details_url: str, conclusion: Conclusion
+    ) -> None: ...
+
+
 def repeat_check_run(
-    checks: CheckRunPort, pull_request: PullRequest, group_sha: str, run: str
+    checks: MergeQueuePort, pull_request: PullRequest, group_sha: str, run: str
 ) -> Conclusion | None:
     """Creates a check run at the commit of a merge group, with the conclusion of our last completed one at the head.
 
     Returns the conclusion; None if there is no such check run. Raises GitHubError.
     """
+    head_sha = pull_request.head_sha
     completed = [
-        check.conclusion
-        for check in checks.at(pull_request.head_sha)
-        if check.status == "completed" and _is_ours(check)
+        check.conclusion for check in checks.at(head_sha) if check.status == "completed" and _is_ours(check)
     ]
     if not completed:
         return None
-    # GitHub has more of them, such as `timed_out`.
+    # A conclusion that hunkwise never sets, such as `timed_out`, counts as a failure.
     known = completed[-1] in Conclusion.__members__.values()
     conclusion = Conclusion(completed[-1]) if known else Conclusion.FAILURE
     output = CheckOutput(
         f"As in pull request #{pull_request.number}",
-        f"Nothing is reviewed in a merge queue: this is the conclusion at {pull_request.head_sha}.",
+        f"Nothing is reviewed in a merge queue: this is the conclusion at {head_sha}.",
     )
-    check_id = checks.start(group_sha, f"{_ID_PREFIX}{run}", output, pull_request.url)
-    checks.complete(check_id, conclusion, output)
+    checks.create_completed(group_sha, f"{_ID_PREFIX}{run}", output, pull_request.url, conclusion)
     return conclusion
 
 

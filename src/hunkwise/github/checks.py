@@ -14,7 +14,7 @@ from hunkwise.domain.pull_request import CheckRun
 from hunkwise.domain.review import CheckOutput, Conclusion
 from hunkwise.domain.text import cut, cut_bytes
 from hunkwise.errors import GitHubError, GitHubErrorKind
-from hunkwise.github.conversation_graphql import checks_by_rest
+from hunkwise.github.conversation_graphql import read_check_runs
 from hunkwise.github.responses import malformed_response_error
 from hunkwise.github.writer import Writer
 from hunkwise.publish.annotations import Annotation, as_request
@@ -32,17 +32,30 @@ class CheckRuns:
         self._progress_failed = False
 
     def at(self, head_sha: str) -> tuple[CheckRun, ...]:
-        """Returns the newest hundred at a commit, oldest first; none if the token may not read them."""
-        return checks_by_rest(self._writer.github.connection, self._writer.github.repository, head_sha, NAME)
+        """Returns the newest hundred at a commit, oldest first. Raises GitHubError."""
+        github = self._writer.github
+        return read_check_runs(github.connection, github.repository, head_sha, NAME)
 
     def start(self, head_sha: str, external_id: str, output: CheckOutput, details_url: str = "") -> int:
         """Creates a check run in progress and returns its id. `external_id` must be unique. Raises GitHubError."""
+        return self._create(head_sha, external_id, output, details_url, status=_IN_PROGRESS)
+
+    def create_completed(
+        self, head_sha: str, external_id: str, output: CheckOutput, details_url: str, conclusion: Conclusion
+    ) -> None:
+        """Creates a check run that has its conclusion already. `external_id` must be unique. Raises GitHubError."""
+        ended = {"status": "completed", "conclusion": conclusion.value}
+        self._create(head_sha, external_id, output, details_url, **ended)
+
+    def _create(
+        self, head_sha: str, external_id: str, output: CheckOutput, details_url: str, **state: str
+    ) -> int:
         body = {
             "name": NAME,
             "head_sha": head_sha,
             "external_id": external_id,
-            "status": _IN_PROGRESS,
             "output": _as_request(output),
+            **state,
             **({"details_url": details_url} if details_url else {}),
         }
         return self._writer.surely(

@@ -70,13 +70,20 @@ def checks_by_rest(
     connection: GitHubConnection, repository: str, head_sha: str, check_name: str
 ) -> tuple[CheckRun, ...]:
     """Reads the newest hundred, oldest first; none if the token may not read them. Raises GitHubError."""
-    query = {"check_name": check_name, "filter": "all", "per_page": PAGE}
     try:
-        response = connection.get(f"/repos/{repository}/commits/{head_sha}/check-runs", query)
+        return read_check_runs(connection, repository, head_sha, check_name)
     except GitHubError as error:
         if error.kind in REFUSED:
             return ()
         raise
+
+
+def read_check_runs(
+    connection: GitHubConnection, repository: str, head_sha: str, check_name: str
+) -> tuple[CheckRun, ...]:
+    """Reads the newest hundred, oldest first. Raises GitHubError, also if the token may not read them."""
+    query = {"check_name": check_name, "filter": "all", "per_page": PAGE}
+    response = connection.get(f"/repos/{repository}/commits/{head_sha}/check-runs", query)
     return _oldest_first(
         CheckRun(
             run.number("id"),

@@ -26,12 +26,14 @@ PERMISSIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "review": {"contents": "read", "pull_requests": "write", "checks": "write", "issues": "write"},
     "command": {"contents": "read", "pull_requests": "write", "checks": "write", "issues": "write"},
     "audit": {"contents": "read", "issues": "write"},
-    "merge-queue": {"pull_requests": "read", "checks": "write", "merge_queues": "read"},
+    "merge-queue": {"pull_requests": "read", "checks": "write"},
 }
 """What the token of a job may do, by the kind of the job."""
 COPILOT: Final[Mapping[str, str]] = {"copilot_requests": "write"}
 EVENTS: Final = ("issue_comment", "merge_group", "pull_request", "pull_request_review_comment")
 """The webhooks that the App must subscribe to."""
+SUBSCRIPTIONS: Final[Mapping[str, str]] = {"merge_queues": "read"}
+"""What the App must be permitted for that, beyond what jobs need."""
 TEMPORARY: Final = (GitHubErrorKind.UNAVAILABLE, GitHubErrorKind.RATE_LIMIT)
 """Failures after which the same request can succeed later."""
 _READ: Final[Mapping[str, str]] = {"contents": "read"}
@@ -156,7 +158,7 @@ class Installations:
     def faults(self) -> list[str]:
         """Returns a sentence for each permission and each webhook that the App lacks."""
         needed = dict(COPILOT) if self._settings.uses_app_for_copilot else {}
-        for permissions in PERMISSIONS.values():
+        for permissions in (*PERMISSIONS.values(), SUBSCRIPTIONS):
             for name, wanted in permissions.items():
                 needed[name] = max(wanted, needed.get(name, "none"), key=_LEVELS.index)
         with self._connection() as github:

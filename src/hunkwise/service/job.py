@@ -127,7 +127,7 @@ class JobRunner:
 
     def _addresses(self, job: JobRequest) -> AbstractAsyncContextManager[tuple[str, ...]]:
         """Waits for a Copilot CLI that can be used, and provides the addresses of all; none if none are shared."""
-        return self._servers.use() if self._servers and job.asks_models else nullcontext(())
+        return self._servers.use() if self._servers and job.needs_model else nullcontext(())
 
     async def _run_on(
         self, addresses: tuple[str, ...], number: int, job: JobRequest, tokens: StepTokens
@@ -163,14 +163,16 @@ class JobRunner:
             return await asyncio.to_thread(self._tokens.token, job.installation, job.repository, permissions)
 
         github = await token(PERMISSIONS[job.kind])
-        if self._settings.uses_app_for_copilot and job.asks_models:
+        if not job.needs_model:
+            return StepTokens(github, "")
+        if self._settings.uses_app_for_copilot:
             return StepTokens(github, await token(COPILOT))  # its own: the CLI must not have one that writes
         return StepTokens(github, self._settings.copilot_token)
 
     @asynccontextmanager
     async def _mirror(self, job: JobRequest, token: str) -> AsyncIterator[Path | None]:
         """Waits for a limited time: fetches of a slow or busy repository can take all threads."""
-        if not job.asks_models:
+        if not job.needs_model:
             yield None
             return
         preparing = self._mirror_threads.submit(self._mirrors.prepare, job.repository, job.number, token)
@@ -252,7 +254,7 @@ class JobRunner:
         inputs = {
             "github-token": tokens.github,
             **({"copilot-token": tokens.copilot} if tokens.copilot else {}),
-            **settings.model_inputs,
+            **(settings.model_inputs if job.needs_model else {}),
             **({"pull-request": str(job.number)} if job.event == "workflow_dispatch" else {}),
         }
         return {

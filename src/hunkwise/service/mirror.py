@@ -106,9 +106,10 @@ class Mirrors:
         owners = [owner for kind in _folders(self._root) for owner in _folders(kind)]
         found = [place for owner in owners for place in _folders(owner)]
         sizes = {place: _size(place) for place in found}
+        used = {place: _last_use(place) for place in found}
         total, deleted = sum(sizes.values()), 0
-        for place in sorted(found, key=_last_use):
-            if total <= self._limit and _fetches(place) < MOST_FETCHES and _last_use(place) > old:
+        for place in sorted(found, key=used.__getitem__):
+            if total <= self._limit and _fetches(place) < MOST_FETCHES and used[place] > old:
                 continue
             with _unused(place) as unused:
                 if unused:

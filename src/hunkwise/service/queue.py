@@ -79,8 +79,8 @@ class JobRequest:
         return f"{self.kind}:{self.repository.casefold() if self.number else self.installation}#{self.number}"
 
     @property
-    def asks_models(self) -> bool:
-        """Returns whether it may ask a model, and may read files of the repository."""
+    def needs_model(self) -> bool:
+        """Returns whether it may ask a model, and reads files of the repository."""
         return self.kind != "merge-queue"
 
     @property

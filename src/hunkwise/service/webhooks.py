@@ -25,11 +25,17 @@ MAX_NUMBER: Final = 2**31 - 1
 _MAX_ID: Final = 2**53
 REVIEWED: Final = ("opened", "synchronize", "reopened", "ready_for_review", "edited", "labeled", "unlabeled")
 """Activity types of `pull_request` that start a review; `edited` only with a new title or base."""
-_PULL_URL: Final = re.compile(r".*/([^/]+/[^/]+)/pull/([1-9]\d{0,8})")
+_PULL_URL: Final = re.compile(r"https?://.*/pull/([1-9]\d{0,8})")
 _SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 COMMENTS: Final = ("issue_comment", "pull_request_review_comment")
 _CHECKS: Final = ("check_run", "check_suite")
 """Sent to the App without a subscription where somebody chooses "Re-run"."""
+_ACTIONS: Final = {
+    **dict.fromkeys(COMMENTS, "created"),
+    **dict.fromkeys(_CHECKS, "rerequested"),
+    MERGE_QUEUE: "checks_requested",
+}
+"""The one activity type of each other event that starts a job."""
 
 
 class WebhookError(Exception):
@@ -97,21 +103,24 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
 def jobs_of(webhook: Webhook) -> WebhookJobs:
     """Returns what the webhook asks for; nothing for events that need no job. Raises WebhookError."""
     payload = webhook.payload
-    if webhook.event not in ("pull_request", MERGE_QUEUE, *COMMENTS, *_CHECKS):
+    event = webhook.event
+    if event != "pull_request" and event not in _ACTIONS:
         return WebhookJobs()
     action = _text(payload, "action")
     repository = _name(_object(payload, "repository"))
     installation = _number(_object(payload, "installation"), "id", _MAX_ID)
-    if webhook.event == "pull_request":
+    if event == "pull_request":
         return _pull_request_jobs(payload, action, repository, installation)
-    if webhook.event == MERGE_QUEUE:
-        return WebhookJobs(_merge_queue_job(payload, action, repository, installation))
-    if webhook.event in _CHECKS:
-        check = _object(payload, webhook.event)
-        return WebhookJobs(_rerequested_job(check, action, repository, installation))
-    if action != "created":
+    if action != _ACTIONS[event]:
         return WebhookJobs()
-    return WebhookJobs(_command_job(webhook.event, payload, repository, installation))
+    if event in COMMENTS:
+        return WebhookJobs(_command_job(event, payload, repository, installation))
+    if event in _CHECKS:
+        check = _object(payload, event)
+        return WebhookJobs(_rerequested_job(check, payload, repository, installation))
+    group = _object(payload, "merge_group")
+    branch, sha = _text(group, "head_ref"), _text(group, "head_sha")
+    return WebhookJobs(_merge_queue_job(branch, sha, repository, installation))
 
 
 def _pull_request_jobs(
@@ -143,32 +152,44 @@ def _pull_request_jobs(
 
 
 def _rerequested_job(
-    check: dict[str, Any], action: str, repository: str, installation: int
+    check: dict[str, Any], payload: dict[str, Any], repository: str, installation: int
 ) -> JobRequest | None:
-    """Returns the review that a person requested; None if it is not known of which pull request."""
-    pulls, url = check.get("pull_requests"), check.get("details_url")
-    # Those of forks are not listed, but our check runs have their addresses.
+    """Returns what "Re-run" requests; None if no person did, or if it is not known of which pull request."""
+    if _object(payload, "sender").get("type") != "User":
+        return None
+    suite = check.get("check_suite")
+    branch = (suite if isinstance(suite, dict) else check).get("head_branch")
+    queued = queued_number(f"refs/heads/{branch}")
+    if queued is not None:
+        return _merge_queue_job(f"refs/heads/{branch}", _text(check, "head_sha"), repository, installation)
+    # The pull requests of forks are not listed, but our check runs have the address.
+    url, listed = check.get("details_url"), check.get("pull_requests")
     match = _PULL_URL.fullmatch(url) if isinstance(url, str) else None
-    number = int(match[2]) if match and match[1].casefold() == repository.casefold() else None
-    if number is None and isinstance(pulls, list) and pulls and isinstance(pulls[0], dict):
-        number = _number(pulls[0], "number", MAX_NUMBER)
-    if action != "rerequested" or number is None:
+    numbers = [int(match[1])] if match else _numbers_of(listed, _object(payload, "repository").get("id"))
+    if not numbers:
         return None
     kept = {"repository": {"full_name": repository}}
-    return JobRequest("review", repository, installation, "workflow_dispatch", kept, number)
+    # A review that waits for a push would not be one that a person requested.
+    key = f"requested:{repository.casefold()}#{numbers[0]}"
+    return JobRequest("review", repository, installation, "workflow_dispatch", kept, numbers[0], key)
 
 
-def _merge_queue_job(
-    payload: dict[str, Any], action: str, repository: str, installation: int
-) -> JobRequest | None:
+def _numbers_of(listed: object, repository: object) -> list[int]:
+    """Returns the pull requests of the repository; the same branch can be the head of others, as of a fork's parent."""
+    return [
+        _number(pull, "number", MAX_NUMBER)
+        for pull in (listed if isinstance(listed, list) else [])
+        if _object(_object(pull, "base"), "repo").get("id") == repository
+    ]
+
+
+def _merge_queue_job(branch: str, sha: str, repository: str, installation: int) -> JobRequest | None:
     """Returns the job that answers for a required check at the commit of a merge group, before all others."""
-    group = _object(payload, "merge_group")
-    branch, sha = _text(group, "head_ref"), _text(group, "head_sha")
     number = queued_number(branch)
-    if action != "checks_requested" or number is None or number > MAX_NUMBER or not _SHA.fullmatch(sha):
+    if number is None or number > MAX_NUMBER or not _SHA.fullmatch(sha):
         return None
     kept = {
-        "action": action,
+        "action": "checks_requested",
         "merge_group": {"head_ref": branch, "head_sha": sha},
         "repository": {"full_name": repository},
     }

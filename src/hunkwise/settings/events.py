@@ -265,8 +265,10 @@ def _read_workflow_run(
 def _read_merge_group(event: PayloadNode, repository: str) -> MergeQueueTask | NothingToDo:
     group = event.at("merge_group")
     number = queued_number(group.text("head_ref"))
-    if event.text("action") != "checks_requested" or number is None:
-        return NothingToDo("Nothing is asked about a pull request in the merge queue.")
+    if event.text("action") != "checks_requested":
+        return NothingToDo("The merge group was removed: no check is asked for.")
+    if number is None:
+        return NothingToDo("The branch of the merge group names no pull request: no check run is created.")
     return MergeQueueTask(repository, number, group.sha("head_sha"))
 
 

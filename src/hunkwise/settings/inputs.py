@@ -14,6 +14,7 @@ from typing import Final, Literal, cast, get_args
 
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AUDIT_INPUTS, AuditInputs, read_audit_inputs
+from hunkwise.settings.events import MERGE_QUEUE
 from hunkwise.settings.parsing import (
     BOOLEANS,
     CLASSIC_PREFIX,
@@ -261,7 +262,8 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         other_secrets=(*filter(None, map(environ.get, RUNNER_TOKENS)), *header_secrets(environ)),
         warnings=tuple(reading.warnings),
     )
-    if inputs.asks_model and not {"copilot-url", "provider-base-url"} & reading.texts.keys():
+    needs_copilot = not {"copilot-url", "provider-base-url"} & reading.texts.keys()
+    if inputs.asks_model and needs_copilot and environ.get("GITHUB_EVENT_NAME") != MERGE_QUEUE:
         _refuse_classic_token(reading, copilot_token)
         _refuse_token_of_other_server(reading, environ)
     if reading.faults:
