@@ -93,6 +93,31 @@ def test_untrusted_line_stays_one_line_without_effects(untrusted: str) -> None:
     assert table.prose[-1] == "last"
 
 
+@pytest.mark.parametrize(
+    ("untrusted", "written"),
+    [
+        ("\t- a", "   - a"),
+        ("     - a\n     - b", "   - a\n     - b"),
+        ("- a\n  - b\n    - c\n- d", "- a\n  - b\n    - c\n- d"),
+        ("10. a\n    - b", "10. a\n    - b"),
+        ("- a\n\n        - b", "- a\n\n     - b"),
+        ("   - a\n\n    - b", "   - a\n\n   - b"),
+        ("- a\n  - b\n\n   - c", "- a\n  - b\n\n   - c"),
+        ("text\n1. a\n\n    - b", "text\n1. a\n\n    - b"),
+        ("text\n10. a\n\n    - b", "text\n10. a\n\n   - b"),
+        ("text\n- \n\n    - b", "text\n\\-\n\n   - b"),
+        ("- a\nmore\n    - b", "- a\nmore\n    - b"),
+        ("- a\n\ntext\n\n    - b", "- a\n\ntext\n\n   - b"),
+        ("- a\n> quote\n\n    - b", "- a\n> quote\n\n   - b"),
+        ("- a\n```\ncode\n```\n    - b", "- a\n\n```\ncode\n```\n\n   - b"),
+        ("- a\n\n|x|y|\n|-|-|\n\n    - b", "- a\n\n| x | y |\n| --- | --- |\n\n   - b"),
+    ],
+)
+def test_an_item_of_a_list_does_not_become_code(untrusted: str, written: str) -> None:
+    assert text(untrusted, 1_000) == written
+    assert faults_of(re.sub("```.*```", "", written, flags=re.DOTALL)) == []
+
+
 FRAGMENTS = st.lists(
     st.one_of(
         st.sampled_from([piece for sample in HOSTILE for piece in re.findall(r"\w+|\s+|[^\w\s]+", sample)]),

@@ -9,7 +9,7 @@ code. So code that is recognized here is code on GitHub too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hunkwise.domain.text import cut, one_line, plain
@@ -259,11 +259,15 @@ def _show(text: str) -> str:
 
 _HEADING = re.compile(r" {0,3}#{1,6}(?: +(?P<title>.*))?")
 _LIST = re.compile(r"(?P<indent> *)(?P<marker>[-*+]|\d{1,9}[.)]) +(?P<rest>.*)")
+_CONTINUES_TEXT = re.compile(r" *(?:(?!0*1[.)])\d+[.)] .*|\S+ +)")
+"""An item that begins no list after a line of text: its number is not 1, or it is empty."""
 _BLOCK_START = re.compile(r"[-+*](?= |\Z)|#{1,6}(?= |\Z)|>|/(?=[A-Za-z])|:(?=:)")
 _NUMBER = re.compile(r"(\d{1,9})(?=[.)](?: |\Z))")
 _RULE = re.compile(r"([-*_])(?: *\1){2,} *")
 _RULE_CHARACTERS = frozenset("-=:|+*_ ")
 _DEEPEST_LIST = 12
+_MARGIN = 3
+"""Spaces before a line, or before what an item of a list contains; with more of them the line would be code."""
 _DEEPEST_QUOTE = 3
 _MOST_ROWS = 100
 
@@ -313,21 +317,28 @@ def _rewrite_blocks(untrusted: str, context: InlineContext) -> str:
     lines = iter(untrusted.split("\n"))
     above = ""
     columns = rows = 0
+    starts = [0]  # columns at which what the open lists contain begins
     for current in lines:
         rows += 1
         if opening := fence_opening(current):
             block = fence("\n".join(read_fenced_lines(lines, opening)), _first_word(opening["info"]))
             written.extend(["", block, ""])
-            above, columns = "", 0
+            above, columns, starts = "", 0, [0]
         elif columns and "|" in current and rows <= _MOST_ROWS:
             written.append(_write_row(current, columns, context))
         elif columns := count_columns(above, current):
             written[-1:] = ["", _write_row(above, columns, context), "|" + " --- |" * columns]
-            above, rows = "", 0
+            above, rows, starts = "", 0, [0]
         else:
             if written and written[-1].startswith("|"):
                 written.append("")  # the end of a table
-            written.append(_rewrite_line(current, context))
+            row = _rewrite_line(current, context, starts)
+            after_text = bool(written and written[-1]) and starts == [0]
+            if (item := _LIST.fullmatch(row)) and not (after_text and _CONTINUES_TEXT.fullmatch(row)):
+                starts = [*(start for start in starts if start <= item.end("indent")), item.start("rest")]
+            elif row and (row[0] == ">" or not written or not written[-1]):  # the end of all lists
+                starts = [0]
+            written.append(row)
             above = current
     return _join_blocks(written)
 
@@ -352,8 +363,8 @@ def _first_word(info: str) -> str:
     return (info.split() or [""])[0]
 
 
-def _rewrite_line(untrusted: str, context: InlineContext) -> str:
-    """Returns one line outside of fences as safe Markdown."""
+def _rewrite_line(untrusted: str, context: InlineContext, starts: Sequence[int]) -> str:
+    """Returns one line outside of fences as safe Markdown. `starts`: see `_rewrite_blocks`."""
     current = untrusted.expandtabs(4).rstrip()
     bare = current.lstrip(" >")
     unescaped = bare.replace("\\", "")
@@ -368,11 +379,12 @@ def _rewrite_line(untrusted: str, context: InlineContext) -> str:
     listed = _LIST.fullmatch(current)
     if listed:
         indent = listed["indent"][:_DEEPEST_LIST]
+        indent = indent[: max(start for start in starts if start <= len(indent)) + _MARGIN]
         return f"{indent}{listed['marker']} {_guard(inert(listed['rest'], context))}"
     depth = min(current[: len(current) - len(bare)].count(">"), _DEEPEST_QUOTE)
     if depth:
         return "> " * depth + _guard(inert(bare, context))
-    indent = current[: min(len(current) - len(bare), 3)]
+    indent = current[: min(len(current) - len(bare), _MARGIN)]
     return indent + _guard(inert(bare, context))
 
 
