@@ -13,6 +13,7 @@ import pytest
 
 from hunkwise.errors import Error, SettingsError
 from hunkwise.service.database import QueueError
+from hunkwise.service.metrics import ServiceMetrics
 from hunkwise.service.queue import JobQueue, JobRequest, JobResult
 from hunkwise.service.records import PROGRESS_LINE, JobRecord, JobRecords
 from tests.service.postgres import Postgres
@@ -312,12 +313,13 @@ def test_a_malformed_address_is_reported_without_its_password(url: str) -> None:
 
 def test_a_job_that_fails_in_any_way_is_recorded(database: str) -> None:
     failures = {1: OSError(errno.ENOSPC, "full"), 2: KeyError("untrusted"), 3: Error("GitHub is gone.")}
+    metrics = ServiceMetrics()
 
     async def run(_number: int, job: JobRequest) -> JobResult:
         raise failures[job.number]
 
     async def main() -> dict[int, JobRecord]:
-        async with JobQueue(database, run).opened() as queue:
+        async with JobQueue(database, run, lambda _, *job: metrics.finish(*job)).opened() as queue:
             working = asyncio.create_task(queue.work(4, heartbeat=HEARTBEAT))
             for number in failures:
                 await queue.request(review(number))
@@ -331,6 +333,7 @@ def test_a_job_that_fails_in_any_way_is_recorded(database: str) -> None:
     assert records[1].message.startswith("The disk is full.")
     assert records[2].message.startswith("KeyError: a fault of hunkwise's own")
     assert records[3].message == "GitHub is gone."
+    assert metrics.registry.get_sample_value("hunkwise_jobs_total", {"kind": "review", "exit_code": "3"}) == 3
 
 
 def test_a_database_without_an_encoding_has_texts_too(postgres: Postgres) -> None:

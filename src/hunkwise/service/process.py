@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +37,6 @@ from hunkwise.service.queue import (
     JobQueue,
     JobRequest,
     JobResult,
-    failed_job,
 )
 from hunkwise.service.records import JobRecords
 from hunkwise.service.servers import SharedServers
@@ -193,20 +191,17 @@ async def _work(
     runner = JobRunner(settings, installations, mirrors, environ, progress.__setitem__, servers=servers)
 
     async def run(number: int, job: JobRequest) -> JobResult:
-        began = time.monotonic()
         try:
-            result = await runner.run(number, job)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the job is recorded
-            result = failed_job(error)
+            return await runner.run(number, job)
         finally:
             progress.pop(number, None)
-        seconds = time.monotonic() - began
+
+    def ended(number: int, job: JobRequest, result: JobResult, seconds: float) -> None:
         metrics.finish(job, result, seconds)
         about = (number, job.kind, job.repository, job.number, result.exit_code, seconds)
         _log.info("Job %d (%s of %s#%d) ended with exit code %d after %.0f s.", *about)
-        return result
 
-    async with JobQueue(url, run, wait=WORKER_WAIT).opened() as queue:
+    async with JobQueue(url, run, ended, wait=WORKER_WAIT).opened() as queue:
 
         async def store_progress() -> None:
             if progress:

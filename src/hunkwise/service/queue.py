@@ -99,7 +99,7 @@ class JobResult:
     """The last lines of its log, where it failed."""
 
 
-def failed_job(error: Exception) -> JobResult:
+def _failed_job(error: Exception) -> JobResult:
     """Returns the result of a job that an error ended. The text of an unexpected one can be untrusted."""
     known = error if isinstance(error, Error) else host_error(error)
     if known is None:
@@ -115,10 +115,21 @@ RunJob = Callable[[int, JobRequest], Awaitable[JobResult]]
 class JobQueue:
     """The queue of one process. Use it within `opened`. Methods raise QueueError."""
 
-    def __init__(self, database_url: str, run: RunJob | None = None, *, wait: float = WEB_WAIT) -> None:
-        """`run`: needed by workers only. `wait`: seconds that a method waits for the database."""
+    def __init__(
+        self,
+        database_url: str,
+        run: RunJob | None = None,
+        ended: Callable[[int, JobRequest, JobResult, float], None] = lambda *_: None,
+        *,
+        wait: float = WEB_WAIT,
+    ) -> None:
+        """`run`: needed by workers only. `wait`: seconds that a method waits for the database.
+
+        `ended` is called with each job that was not cancelled, by its number, and the seconds that it took.
+        """
         self._database_url = database_url
         self._run = run
+        self._ended = ended
         self._wait = wait
         self._app = App(connector=_Connector())
         self._task = self._app.task(name=_TASK, queue=QUEUE, pass_context=True)(self._execute)
@@ -275,8 +286,9 @@ class JobQueue:
                 cancelled = JobResult(_NO_RESULT, "cancelled")
                 await persist(lambda: self._record(number, request, cancelled, began))
             raise
-        except Exception as error:  # noqa: BLE001  # as in `process`
-            result = failed_job(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the job is recorded
+            result = _failed_job(error)
+        self._ended(number, request, result, (datetime.now(UTC) - began).total_seconds())
         await persist(lambda: self._record(number, request, result, began))
 
     async def _record(self, number: int, request: JobRequest, result: JobResult, began: datetime) -> None:
