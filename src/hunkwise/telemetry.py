@@ -41,21 +41,8 @@ _TEMPORALITY: Final = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _PACKAGE: Final = "opentelemetry"
 _NO_ATTRIBUTES: Final[Mapping[str, Value]] = MappingProxyType({})
 _DURATION_BUCKETS: Final = (
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-    120.0,
-    300.0,
-    600.0,
-    1_800.0,
-    3_600.0,
-)
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
+)  # fmt: skip
 """Seconds: of a request to GitHub up to an audit."""
 _DURATION_ATTRIBUTES: Final = ("hunkwise.command", "hunkwise.purpose")
 """Attributes of spans that are attributes of their durations too."""

@@ -15,7 +15,7 @@ from hunkwise.domain.review import (
     SkipReason,
     Usage,
 )
-from hunkwise.domain.text import count
+from hunkwise.domain.text import count, is_sha
 from hunkwise.errors import GitHubError, GitHubErrorKind, ModelKind, SettingsError, StoppedError
 from tests.fakes.changes import changed
 
@@ -149,3 +149,15 @@ def test_error_text_has_message_and_hint() -> None:
 )
 def test_numbers_of_things_are_written_with_the_plural(number: int, noun: str, text: str) -> None:
     assert count(number, noun) == text
+
+
+@pytest.mark.parametrize("text", ["a" * 40, "0123456789abcdef" * 4])
+def test_a_whole_sha_is_recognized(text: str) -> None:
+    assert is_sha(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a" * 39, "a" * 41, "a" * 63, "A" * 40, "g" * 40, "a" * 40 + "\n", "../" * 20]
+)
+def test_no_other_text_is_a_sha(text: str) -> None:
+    assert not is_sha(text)

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hunkwise.service.installation import Installations
 from hunkwise.service.job import LOG_LINES, MAX_LINE, MESSAGE, JobRunner, MirrorPort
 from hunkwise.service.queue import JobRequest, JobResult
 from hunkwise.service.webhooks import Webhook, jobs_of
+from tests.end_to_end.step import PROVIDER_KEY
 from tests.end_to_end.world import LINE
 from tests.fakes.enterprise_server import HOST, enterprise_server
 from tests.fakes.github_app import INSTALLATION
@@ -272,6 +274,17 @@ def test_a_job_gets_its_token_when_there_is_a_server_for_it(world: ServiceWorld)
         return await running
 
     assert asyncio.run(main()).exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["review", "merge-queue"])
+def test_only_a_job_that_needs_a_model_gets_its_key(world: ServiceWorld, kind: str) -> None:
+    mirrors = _SlowMirrors(world.folder)
+    mirrors.come.set()
+    program = f"import os; raise SystemExit({PROVIDER_KEY!r} in os.environ.values())"
+    runner = _with_program(world, program, mirrors)
+    job = replace(review_of(), kind=kind)
+    assert asyncio.run(runner.run(1, job)).exit_code == (kind == "review")
+    assert len(mirrors.begun) == (kind == "review")
 
 
 @pytest.mark.parametrize("last", [10, MESSAGE - 10, MESSAGE])

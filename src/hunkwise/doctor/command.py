@@ -63,7 +63,7 @@ from hunkwise.settings.github_context import RunnerEnvironment
 
 _OFFLINE = "--offline"
 _SETTINGS = "the settings are wrong"
-_PUBLISHING = "a report is published here, and no model is asked"
+_NO_MODEL = "no model is asked here"
 _READING_SECONDS = 60.0
 _DEMO = (
     "the demo answers: fixed rules, not a model.",
@@ -183,7 +183,7 @@ class _Checkup:
         self, settings: ReviewSettings | None, config: Config | None
     ) -> tuple[tuple[Check, ...], CliStatus | None]:
         if settings is not None and settings.asks_nothing:
-            return (unchecked("Program", _PUBLISHING),), None
+            return (unchecked("Program", _NO_MODEL),), None
         if settings is not None and settings.addresses and self.offline:
             return (unchecked("Program", f"copilot-url is not asked with {_OFFLINE}"),), None
         try:
@@ -204,7 +204,7 @@ class _Checkup:
         self, settings: ReviewSettings | None, seen: CliStatus | None, config: Config | None
     ) -> Iterator[Check]:
         if settings is None or settings.asks_nothing:
-            yield unchecked("Model", _SETTINGS if settings is None else _PUBLISHING)
+            yield unchecked("Model", _SETTINGS if settings is None else _NO_MODEL)
             return
         if settings.backend is None:
             yield error_check("Model", no_model_error())
@@ -223,7 +223,7 @@ class _Checkup:
 
     def _isolation(self, settings: ReviewSettings | None, seen: CliStatus | None) -> Iterator[Check]:
         if settings is not None and settings.asks_nothing:
-            yield unchecked("Set apart", _PUBLISHING)
+            yield unchecked("Set apart", _NO_MODEL)
             return
         if settings is not None and settings.addresses:
             addresses = ", ".join(map(str, settings.addresses))

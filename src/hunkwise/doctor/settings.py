@@ -278,7 +278,7 @@ class ReviewSettings:
 
     @property
     def asks_nothing(self) -> bool:
-        """True in a job that asks no model: a report is published, or an audit is planned or merged."""
+        """True in a job that asks no model; see `Inputs.asks_model`."""
         return self.job and self.backend is None
 
     @property

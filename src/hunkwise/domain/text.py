@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from hunkwise.domain.diff import DiffLine, FileDiff, Hunk
 
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 # Parts of character classes of regular expressions.
 CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
@@ -113,6 +114,11 @@ def joined(blocks: Iterable[str]) -> str:
 def as_percent(share: float) -> str:
     """Returns a share from 0 to 1 as `55 %`, with one decimal place where it has one."""
     return f"{round(share * 100, 1):g} %"
+
+
+def is_sha(text: str) -> bool:
+    """Returns whether the text is the whole SHA of a Git object, by SHA-1 or SHA-256."""
+    return _SHA.fullmatch(text) is not None
 
 
 def count(number: int, noun: str) -> str:

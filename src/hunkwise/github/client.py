@@ -19,7 +19,7 @@ from hunkwise.domain.diff import FileDiff, FileStatus
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.limits import CHANGED_FILES
 from hunkwise.domain.pull_request import Conversation, Entry, Known, PullRequest
-from hunkwise.domain.text import is_encodable
+from hunkwise.domain.text import is_encodable, is_sha
 from hunkwise.errors import GitHubError, GitHubErrorKind, OversizeError
 from hunkwise.github.accounts import GHOST, Account, WriteAccess, read_account
 from hunkwise.github.connection import PAGE, GitHubConnection
@@ -34,7 +34,6 @@ MAX_LOOKUP_FILES = 60
 """Files per query: more make it slow, and GitHub aborts a query after ten seconds."""
 _PARALLEL_PAGES = 6
 _REPOSITORY = re.compile(r"(?!\.)[\w.-]+/(?!\.{1,2}\Z)[\w.-]+", re.ASCII)
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class GitHub:
@@ -217,7 +216,7 @@ def _stays_inside(path: str) -> bool:
 
 
 def _checked_sha(sha: str) -> str:
-    if not _SHA.fullmatch(sha):
+    if not is_sha(sha):
         raise GitHubError(
             GitHubErrorKind.INVALID, f"{sha[:80]!r} is no commit's SHA.", "Pass the full hexadecimal SHA."
         )

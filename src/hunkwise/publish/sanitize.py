@@ -333,10 +333,11 @@ def _rewrite_blocks(untrusted: str, context: InlineContext) -> str:
             if written and written[-1].startswith("|"):
                 written.append("")  # the end of a table
             row = _rewrite_line(current, context, starts)
-            after_text = bool(written and written[-1]) and starts == [0]
-            if (item := _LIST.fullmatch(row)) and not (after_text and _CONTINUES_TEXT.fullmatch(row)):
+            after_blank = not (written and written[-1])
+            continues = not after_blank and starts == [0] and _CONTINUES_TEXT.fullmatch(row)
+            if (item := _LIST.fullmatch(row)) and not continues:
                 starts = [*(start for start in starts if start <= item.end("indent")), item.start("rest")]
-            elif row and (row[0] == ">" or not written or not written[-1]):  # the end of all lists
+            elif row and (row[0] == ">" or after_blank):  # the end of all lists
                 starts = [0]
             written.append(row)
             above = current

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.diff import FileDiff, Hunk
 from hunkwise.domain.diff_parser import parse_hunks
 from hunkwise.domain.pull_request import Entry, Known
+from hunkwise.domain.text import is_sha
 from hunkwise.errors import OversizeError, RepositoryError
 from hunkwise.repository.git_output import (
     as_argument,
@@ -151,7 +151,6 @@ DIFF_LIMIT = 64 << 20
 DIFF_TIMEOUT = 180.0
 SMALL_OUTPUT = 1 << 20
 """Bytes of any other output."""
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _RAW_LINE = 160
 """Bytes of a line of `--raw` besides the path, which can be four times as long when quoted."""
 _DIFF_OPTIONS = ("-U3", "--no-color", "--no-ext-diff", "--no-textconv", "--full-index")
@@ -219,7 +218,7 @@ class Git:
             name = as_argument(rev + "^{commit}")
             answer = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         sha = answer.output.decode("ascii", "replace").strip() if answer and answer.code == 0 else ""
-        if not _SHA.fullmatch(sha):
+        if not is_sha(sha):
             if not self.run("for-each-ref", "--count=1").output and rev == "HEAD":
                 raise RepositoryError("This repository has no commits yet.", "", "Commit something first.")
             raise RepositoryError(f"There is no commit {rev!r} in {self._path.absolute()}.", *_NAME_ANOTHER)
@@ -391,6 +390,6 @@ def checked_output(answer: GitResult, what: str, codes: Sequence[int | None] = (
 
 def checked_sha(sha: str) -> str:
     """Returns the SHA. Raises RepositoryError if it is not a full one."""
-    if not _SHA.fullmatch(sha):
+    if not is_sha(sha):
         raise RepositoryError(f"{sha!r} is not the full SHA of a commit.", "Name all 40 (or 64) hex digits.")
     return sha

@@ -125,7 +125,7 @@ class JobQueue:
     ) -> None:
         """`run`: needed by workers only. `wait`: seconds that a method waits for the database.
 
-        `ended` is called with each job that was not cancelled, by its number, and the seconds that it took.
+        `ended` is called with each job that was not cancelled and is recorded, its number, and the seconds it took.
         """
         self._database_url = database_url
         self._run = run
@@ -288,8 +288,9 @@ class JobQueue:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the job is recorded
             result = _failed_job(error)
-        self._ended(number, request, result, (datetime.now(UTC) - began).total_seconds())
+        seconds = (datetime.now(UTC) - began).total_seconds()
         await persist(lambda: self._record(number, request, result, began))
+        self._ended(number, request, result, seconds)
 
     async def _record(self, number: int, request: JobRequest, result: JobResult, began: datetime) -> None:
         await self.query(

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from hunkwise.domain.command import parse_command
+from hunkwise.domain.text import is_sha
 from hunkwise.service.queue import JobRequest
 from hunkwise.settings.events import MERGE_QUEUE, queued_number
 
@@ -26,7 +27,6 @@ _MAX_ID: Final = 2**53
 REVIEWED: Final = ("opened", "synchronize", "reopened", "ready_for_review", "edited", "labeled", "unlabeled")
 """Activity types of `pull_request` that start a review; `edited` only with a new title or base."""
 _PULL_URL: Final = re.compile(r"https?://.*/pull/([1-9]\d{0,8})")
-_SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 COMMENTS: Final = ("issue_comment", "pull_request_review_comment")
 _CHECKS: Final = ("check_run", "check_suite")
 """Sent to the App without a subscription where somebody chooses "Re-run"."""
@@ -102,8 +102,7 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
 
 def jobs_of(webhook: Webhook) -> WebhookJobs:
     """Returns what the webhook asks for; nothing for events that need no job. Raises WebhookError."""
-    payload = webhook.payload
-    event = webhook.event
+    event, payload = webhook.event, webhook.payload
     if event != "pull_request" and event not in _ACTIONS:
         return WebhookJobs()
     action = _text(payload, "action")
@@ -158,35 +157,33 @@ def _rerequested_job(
     if _object(payload, "sender").get("type") != "User":
         return None
     suite = check.get("check_suite")
-    branch = (suite if isinstance(suite, dict) else check).get("head_branch")
-    queued = queued_number(f"refs/heads/{branch}")
-    if queued is not None:
-        return _merge_queue_job(f"refs/heads/{branch}", _text(check, "head_sha"), repository, installation)
+    branch = f"refs/heads/{(suite if isinstance(suite, dict) else check).get('head_branch')}"
+    if queued_number(branch) is not None:
+        return _merge_queue_job(branch, _text(check, "head_sha"), repository, installation)
     # The pull requests of forks are not listed, but our check runs have the address.
     url, listed = check.get("details_url"), check.get("pull_requests")
     match = _PULL_URL.fullmatch(url) if isinstance(url, str) else None
-    numbers = [int(match[1])] if match else _numbers_of(listed, _object(payload, "repository").get("id"))
-    if not numbers:
+    number = int(match[1]) if match else _listed_number(listed, _object(payload, "repository").get("id"))
+    if number is None:
         return None
     kept = {"repository": {"full_name": repository}}
     # A review that waits for a push would not be one that a person requested.
-    key = f"requested:{repository.casefold()}#{numbers[0]}"
-    return JobRequest("review", repository, installation, "workflow_dispatch", kept, numbers[0], key)
+    key = f"requested:{repository.casefold()}#{number}"
+    return JobRequest("review", repository, installation, "workflow_dispatch", kept, number, key)
 
 
-def _numbers_of(listed: object, repository: object) -> list[int]:
-    """Returns the pull requests of the repository; the same branch can be the head of others, as of a fork's parent."""
-    return [
-        _number(pull, "number", MAX_NUMBER)
-        for pull in (listed if isinstance(listed, list) else [])
-        if _object(_object(pull, "base"), "repo").get("id") == repository
-    ]
+def _listed_number(listed: object, repository: object) -> int | None:
+    """Returns the first pull request of this repository; others that are listed can be of a fork's parent."""
+    for pull in listed if isinstance(listed, list) else []:
+        if _object(_object(pull, "base"), "repo").get("id") == repository:
+            return _number(pull, "number", MAX_NUMBER)
+    return None
 
 
 def _merge_queue_job(branch: str, sha: str, repository: str, installation: int) -> JobRequest | None:
     """Returns the job that answers for a required check at the commit of a merge group, before all others."""
     number = queued_number(branch)
-    if number is None or number > MAX_NUMBER or not _SHA.fullmatch(sha):
+    if number is None or number > MAX_NUMBER or not is_sha(sha):
         return None
     kept = {
         "action": "checks_requested",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hunkwise.domain.limits import MATRIX_JOBS
+from hunkwise.domain.text import is_sha
 from hunkwise.errors import SettingsError
 from hunkwise.settings.parsing import BOOLEANS, InputReader, listed, quoted, wrong_value
 
@@ -87,7 +87,7 @@ def read_audit_task(event: str, repository: str, sha: str, stage: AuditStage) ->
             f'Input "audit" is set, and the event is {quoted(event)}; run audits on {listed(AUDIT_EVENTS)}.'
         )
         raise SettingsError([fault])
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", sha):
+    if not is_sha(sha):
         raise SettingsError([f"GITHUB_SHA must be the SHA of the commit to audit, not {quoted(sha)}."])
     return AuditTask(repository, sha, stage)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hunkwise.domain.command import parse_command
+from hunkwise.domain.text import is_sha
 from hunkwise.errors import SettingsError
 from hunkwise.settings.audit_inputs import AuditStage, AuditTask, read_audit_task
 from hunkwise.settings.parsing import listed, quoted
@@ -312,7 +313,7 @@ class PayloadNode:
 
     def sha(self, key: str) -> str:
         value = self.text(key)
-        if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", value):
+        if not is_sha(value):
             raise self._type_error(self._path_of(key), "commit SHA", value)
         return value
 

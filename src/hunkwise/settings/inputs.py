@@ -186,6 +186,8 @@ class Inputs:
     publish_report: Path | None = None
     """The JSON report of another workflow, which is published instead of a review; no model is asked."""
     audit: AuditInputs = field(default_factory=AuditInputs)
+    merge_queue: bool = False
+    """The event is one of a merge queue."""
     other_secrets: tuple[str, ...] = field(default=(), repr=False)
     """The runner's own tokens, which it passes to a container, and those of a collector of telemetry."""
     warnings: tuple[str, ...] = ()
@@ -206,8 +208,13 @@ class Inputs:
 
     @property
     def asks_model(self) -> bool:
-        """Whether the step may ask a model: one that publishes a report or plans or merges an audit does not."""
-        return self.publish_report is None and (self.audit.stage is None or self.audit.stage.asks_model)
+        """Whether the step may ask a model.
+
+        One that publishes a report, plans or merges an audit, or runs in a merge queue does not.
+        """
+        if self.merge_queue or self.publish_report is not None:
+            return False
+        return self.audit.stage is None or self.audit.stage.asks_model
 
     @property
     def model(self) -> str | None:
@@ -259,11 +266,11 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         full_review=reading.word("full-review", BOOLEANS) == "true",
         publish_report=report,
         audit=audit,
+        merge_queue=environ.get("GITHUB_EVENT_NAME") == MERGE_QUEUE,
         other_secrets=(*filter(None, map(environ.get, RUNNER_TOKENS)), *header_secrets(environ)),
         warnings=tuple(reading.warnings),
     )
-    needs_copilot = not {"copilot-url", "provider-base-url"} & reading.texts.keys()
-    if inputs.asks_model and needs_copilot and environ.get("GITHUB_EVENT_NAME") != MERGE_QUEUE:
+    if inputs.asks_model and not {"copilot-url", "provider-base-url"} & reading.texts.keys():
         _refuse_classic_token(reading, copilot_token)
         _refuse_token_of_other_server(reading, environ)
     if reading.faults:

@@ -5,7 +5,6 @@ On GitHub it is a hidden line in a comment of ours on the audit's issue; locally
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from hunkwise.domain.audit import TreeFile
 from hunkwise.domain.limits import BODY_CHARACTERS
 from hunkwise.domain.pull_request import Comment
 from hunkwise.domain.review import SkipReason
-from hunkwise.domain.text import cut
+from hunkwise.domain.text import cut, is_sha
 from hunkwise.tracking.ledger import (
     LONGEST_NAME,
     LONGEST_REASON,
@@ -51,7 +50,6 @@ _LARGEST = 1024 * 1024
 _MOST_FILES = 10**7
 _MOST_COUNT = 10**18
 _LONGEST_TEXT = 1_000
-_SHA = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _STATUSES = {status.value: status for status in LedgerStatus}
 _REASONS = frozenset(reason.value for reason in SkipReason)
 
@@ -255,10 +253,7 @@ def _parse_state(values: object, words: Sequence[object], repository: str | None
     if not all(_is_count(values[name], _MOST_FILES) for name in "nlu"):
         return None
     if not (
-        _SHA.fullmatch(values["t"])
-        and _is_date(values["g"])
-        and _is_date(values["d"])
-        and _are_reasons(values["b"])
+        is_sha(values["t"]) and _is_date(values["g"]) and _is_date(values["d"]) and _are_reasons(values["b"])
     ):
         return None
     if len(words) != 3 + len(values["b"]):
